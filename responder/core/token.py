@@ -1,0 +1,106 @@
+"""A leaked secret in memory, and the only names it may be stored under.
+
+A `Token` refuses every way Python has of turning an object into text or bytes
+behind one's back. What is kept of it is a `Fingerprint`.
+"""
+
+import hashlib
+import hmac
+import re
+from dataclasses import dataclass
+from typing import Never
+
+_SAFE = re.compile(r"sk-[A-Za-z0-9_-]{13,397}\Z")
+_FINGERPRINT_DOMAIN = b"responder-fp-v1\0"
+
+
+class Token:
+    """A secret of a known family, held in memory only.
+
+    Printing, formatting, copying, pickling and comparing in variable time are
+    all closed; `reveal` is for the adapters that must send it.
+
+    Args:
+        value: the whole token, ``sk-`` and 13 to 397 of ``[A-Za-z0-9_-]``, so
+            that it can stand in an HTTP header as it is.
+        family: the rule that recognised it, such as ``"openai-project"``.
+
+    Raises:
+        ValueError: the value has another shape. The message does not repeat it.
+    """
+
+    __slots__ = ("_value", "family")
+
+    def __init__(self, value: str, family: str) -> None:
+        if not _SAFE.match(value):
+            raise ValueError("not a token: wrong prefix, alphabet or length")
+        self._value = value
+        self.family = family
+
+    def reveal(self) -> str:
+        """The secret itself: only for adapters that send it, fingerprint it or seal it."""
+        return self._value
+
+    @property
+    def redacted(self) -> str:
+        """The form people may see: ``sk-proj-…abcd``, eight characters and four, never more than a third."""
+        return f"{self._value[:8]}…{self._value[-4:]}" if len(self._value) >= 36 else f"{self._value[:5]}…"
+
+    def __repr__(self) -> str:
+        return f"<Token {self.family} {self.redacted}>"
+
+    __str__ = __repr__
+
+    def __format__(self, spec: str) -> str:
+        return repr(self)
+
+    def __len__(self) -> int:
+        return len(self._value)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Token):
+            return NotImplemented
+        return hmac.compare_digest(self._value.encode(), other._value.encode())
+
+    def __hash__(self) -> int:
+        return hash(self._value)
+
+    def __reduce_ex__(self, protocol: object) -> Never:
+        raise TypeError("a Token is never copied, pickled or serialised")
+
+
+@dataclass(frozen=True, slots=True)
+class Fingerprint:
+    """The name a token may be stored under.
+
+    Attributes:
+        digest: ``HMAC-SHA256(pepper, domain ‖ SHA-256(token))`` in hex, 64 characters.
+        family: as of the token.
+        length: characters in the token.
+        head: its first eight characters, as providers show them.
+        tail: its last four.
+    """
+
+    digest: str
+    family: str
+    length: int
+    head: str
+    tail: str
+
+    @property
+    def redacted(self) -> str:
+        """The form people may see."""
+        return f"{self.head}…{self.tail}" if self.length >= 36 else f"{self.head[:5]}…"
+
+
+def fingerprint(token: Token, pepper: bytes) -> Fingerprint:
+    """Name *token* so that neither reading nor writing our database reveals or forges it.
+
+    Args:
+        token: the secret.
+        pepper: 32 random bytes of this installation, kept outside the database.
+    """
+    value = token.reveal()
+    inner = hashlib.sha256(value.encode()).digest()
+    digest = hmac.new(pepper, _FINGERPRINT_DOMAIN + inner, hashlib.sha256).hexdigest()
+    return Fingerprint(digest, token.family, len(value), value[:8], value[-4:])
