@@ -1,0 +1,79 @@
+"""Logs: JSON lines on standard error, ours and everybody else's through one redaction.
+
+The last thing that happens to a line, traceback included, is that whatever looks
+like a secret, or is one we were configured with, is taken out of it.
+"""
+
+import logging
+import re
+import sys
+from collections.abc import Iterable
+
+import structlog
+
+_DASH = r"(?:-|%2[dD]|\\u002[dD]|\\x2[dD]|&#45;|&#x2[dD];)"
+_SECRETS = re.compile(
+    rf"sk{_DASH}[A-Za-z0-9_%\\-]{{8,}}"
+    r"|\b(?:gh[pousr]_|github_pat_|glpat-)[A-Za-z0-9_.-]{8,}"
+    r"|(?i:\b(?:bearer|basic)\s+)[A-Za-z0-9+/=_.~-]{8,}"
+    r"|(?<=://)[^/\s:@]*:[^/\s@]+(?=@)"
+)
+_CONTROLS = re.compile("[\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
+_QUIET = ("httpx", "httpcore", "urllib3", "hpack", "h2", "apprise", "sqlalchemy", "alembic", "asyncio", "aiosmtpd")
+
+
+def redact(text: str, known: Iterable[str] = ()) -> str:
+    """Return *text* without anything that looks like a secret, or is one of *known*."""
+    for secret in known:
+        if len(secret) >= 8:
+            text = text.replace(secret, "[redacted]")
+    return _CONTROLS.sub(lambda c: f"\\u{ord(c.group()):04x}", _SECRETS.sub("[redacted]", text))
+
+
+class _Redacting(structlog.stdlib.ProcessorFormatter):
+    """The one formatter of the process: JSON, then redaction of the finished line."""
+
+    known: tuple[str, ...] = ()
+
+    def format(self, record: logging.LogRecord) -> str:
+        return redact(super().format(record), self.known)
+
+
+def configure(known: Iterable[str] = (), level: int = logging.INFO) -> None:
+    """Set up logging for this process.
+
+    Args:
+        known: secrets to take out by exact value.
+        level: of our own loggers; foreign ones stay at warnings or above, whatever this is.
+    """
+    stamps: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    structlog.configure(
+        processors=[*stamps, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=False,
+    )
+    formatter = _Redacting(
+        foreign_pre_chain=[*stamps, structlog.stdlib.PositionalArgumentsFormatter()],
+        processors=[
+            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(sort_keys=True),
+        ],
+    )
+    formatter.known = tuple(known)
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(formatter)
+    for name in (None, "dbos"):  # the engine would add a handler of its own to a logger without one
+        logger = logging.getLogger(name)
+        logger.handlers = [handler]
+    logging.getLogger("dbos").propagate = False
+    logging.getLogger("dbos").setLevel(logging.WARNING)
+    logging.getLogger().setLevel(level)
+    for name in _QUIET:
+        logging.getLogger(name).setLevel(logging.WARNING)
+    logging.captureWarnings(capture=True)

@@ -1,0 +1,241 @@
+"""Settings: one file, overridden by the environment; the one place that reads either.
+
+An unknown name or an impossible combination refuses to start, in one line, and
+no line ever repeats a value: most of them are secrets.
+"""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, model_validator
+
+PREFIX = "RESPONDER_"
+_NOT_SETTINGS = frozenset({"RESPONDER_CONFIG", "RESPONDER_FAILPOINT"})
+_RECEIVER_SECTIONS = {"github": ("webhook_secret",)}
+_LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+
+
+class SettingsError(Exception):
+    """The settings cannot be used; the message is one line, fit for a terminal, without any value."""
+
+
+def is_loopback(url: str) -> bool:
+    """Whether *url* names this machine."""
+    return (urlsplit(url).hostname or "") in _LOOPBACK
+
+
+def _split(value: object) -> object:
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+def _base_url(value: object) -> object:
+    if isinstance(value, str):
+        parts = urlsplit(value)
+        if not parts.hostname or parts.query or parts.fragment or parts.username:
+            raise ValueError("must be a plain base URL")
+        if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(value)):
+            raise ValueError("must be https (http only for a loopback host)")
+        return value.rstrip("/")
+    return value
+
+
+BaseUrl = Annotated[str, BeforeValidator(_base_url)]
+Words = Annotated[tuple[str, ...], BeforeValidator(_split)]
+Secrets = Annotated[tuple[SecretStr, ...], BeforeValidator(_split)]
+
+
+class Section(BaseModel):
+    """A group of settings: closed against unknown names, silent about values."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+class GitHub(Section):
+    """GitHub: where its API is, how it signs, and the token we fetch with."""
+
+    api_url: BaseUrl = "https://api.github.com"
+    webhook_secret: Secrets = ()
+    token: SecretStr | None = None
+    resolve_alerts: bool = True
+
+
+class OpenAI(Section):
+    """One OpenAI organisation and the admin key for it."""
+
+    admin_key: SecretStr | None = None
+    base_url: BaseUrl = "https://api.openai.com/v1"
+    calls_per_second: float = Field(default=20, gt=0)
+
+
+class Mail(Section):
+    """The mail server that owners are told through."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, populate_by_name=True)
+
+    url: SecretStr | None = None
+    sender: str | None = Field(default=None, alias="from")
+
+
+class Notify(Section):
+    """The security team's channels."""
+
+    urls: Secrets = ()
+
+
+class Policy(Section):
+    """When a person must agree, and how long to keep looking."""
+
+    protected: Words = ()
+    max_revokes_per_hour: int = Field(default=100, ge=0)
+    verify_seconds: int = Field(default=900, ge=1)
+
+
+class Inventory(Section):
+    """How often the list of known keys is brought up to date."""
+
+    sync_seconds: int = Field(default=300, ge=1)
+
+
+class Settings(Section):
+    """Everything that can be set; names and meanings are in the README."""
+
+    mode: Literal["enforce", "observe"] = "enforce"
+    data_dir: Path = Path("data")
+    database_url: SecretStr | None = None
+    public_url: BaseUrl | None = None
+    bind: str = Field(default="127.0.0.1:8080", pattern=r"^.+:\d{1,5}$")
+    github: GitHub = GitHub()
+    openai: OpenAI = OpenAI()
+    mail: Mail = Mail()
+    notify: Notify = Notify()
+    policy: Policy = Policy()
+    inventory: Inventory = Inventory()
+
+    @model_validator(mode="after")
+    def _possible(self) -> "Settings":
+        if self.database_url is not None and not self.database_url.get_secret_value().startswith(
+            ("sqlite:///", "postgresql://")
+        ):
+            raise ValueError("database_url must start with sqlite:/// or postgresql://")
+        if (self.mail.url is None) != (self.mail.sender is None):
+            raise ValueError("mail.url and mail.from go together")
+        return self
+
+    @property
+    def store_url(self) -> str:
+        """The database of our own tables, as a URL."""
+        if self.database_url is not None:
+            return self.database_url.get_secret_value()
+        return f"sqlite:///{self.data_dir.absolute() / 'responder.sqlite'}"
+
+    @property
+    def loopback_only(self) -> bool:
+        """Whether every configured service is on this machine, as in a test or the demo."""
+        return is_loopback(self.github.api_url) and is_loopback(self.openai.base_url)
+
+    def secrets(self) -> tuple[str, ...]:
+        """Every configured secret by value, for the redaction of logs."""
+        found = [*self.github.webhook_secret, self.github.token, self.openai.admin_key, *self.notify.urls]
+        mail = urlsplit(self.mail.url.get_secret_value()).password if self.mail.url else None
+        database = urlsplit(self.store_url).password
+        return (*(s.get_secret_value() for s in found if s is not None), *(p for p in (mail, database) if p))
+
+
+def load(path: Path | None, environ: Mapping[str, str] | None = None) -> Settings:
+    """Read the settings.
+
+    Args:
+        path: the file; None looks at ``RESPONDER_CONFIG``, then at ``responder.toml`` in
+            the working directory, and does without where there is none.
+        environ: the environment; the process's own if None.
+
+    Raises:
+        SettingsError: a name is unknown, a value impossible, a file unreadable.
+    """
+    env = os.environ if environ is None else environ
+    chosen = path or (Path(env["RESPONDER_CONFIG"]) if env.get("RESPONDER_CONFIG") else None)
+    values = _from_file(chosen or Path("responder.toml"), required=chosen is not None)
+    for name in sorted(env):
+        if name.startswith(PREFIX) and name not in _NOT_SETTINGS:
+            _place(values, name, env[name])
+    try:
+        return Settings.model_validate(values)
+    except ValidationError as error:
+        raise SettingsError(_one_line(error)) from None
+
+
+def failpoint(environ: Mapping[str, str] | None = None) -> str:
+    """The named crash a test asked for, if any (see `failpoint`)."""
+    return (os.environ if environ is None else environ).get("RESPONDER_FAILPOINT", "")
+
+
+def receiver_environment(settings: Settings, environ: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The environment of a receiver: the process's own, with nothing of ours but what a receiver needs.
+
+    It holds no provider or GitHub credential, so that who takes over the receiver has none.
+    """
+    env = os.environ if environ is None else environ
+    kept = {
+        name: value for name, value in env.items() if not name.startswith(PREFIX) or name == "RESPONDER_FAILPOINT"
+    }
+    kept |= {
+        "RESPONDER_CONFIG": os.devnull,
+        "RESPONDER_MODE": settings.mode,
+        "RESPONDER_DATA_DIR": str(settings.data_dir.absolute()),
+        "RESPONDER_DATABASE_URL": settings.store_url,
+        "RESPONDER_BIND": settings.bind,
+        "RESPONDER_GITHUB__API_URL": settings.github.api_url,
+        "RESPONDER_OPENAI__BASE_URL": settings.openai.base_url,
+    }
+    if settings.public_url:
+        kept["RESPONDER_PUBLIC_URL"] = settings.public_url
+    if settings.github.webhook_secret:
+        kept["RESPONDER_GITHUB__WEBHOOK_SECRET"] = ",".join(
+            s.get_secret_value() for s in settings.github.webhook_secret
+        )
+    return kept
+
+
+def _from_file(path: Path, *, required: bool) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        if required:
+            raise SettingsError(f"settings file not found: {path}") from None
+        return {}
+    except (OSError, UnicodeDecodeError):
+        raise SettingsError(f"settings file cannot be read: {path}") from None
+    except tomllib.TOMLDecodeError as error:
+        place = str(error).rpartition("(")[2].rstrip(")")
+        raise SettingsError(f"settings file is not TOML: {path} ({place})") from None
+
+
+def _place(values: dict[str, Any], name: str, value: str) -> None:
+    """Put one environment variable where it belongs, reading ``…_FILE`` first."""
+    *section, key = name.removeprefix(PREFIX).lower().split("__")
+    if key.endswith("_file"):
+        key = key.removesuffix("_file")
+        try:
+            value = Path(value).read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError):
+            raise SettingsError(f"{name}: the file it names cannot be read") from None
+    if len(section) > 1 or not key:
+        raise SettingsError(f"{name}: unknown setting")
+    place = values.setdefault(section[0], {}) if section else values
+    if not isinstance(place, dict):
+        raise SettingsError(f"{name}: unknown setting")
+    place[key] = value
+
+
+def _one_line(error: ValidationError) -> str:
+    """The first thing wrong, named as the environment would name it, without any value."""
+    first = error.errors(include_input=False, include_url=False, include_context=False)[0]
+    where = PREFIX + "__".join(str(part).upper() for part in first["loc"] if not isinstance(part, int))
+    if first["type"] == "extra_forbidden":
+        return f"{where}: unknown setting"
+    said = first["msg"].removeprefix("Value error, ")
+    return f"{where}: {said}" if first["loc"] else said

@@ -1,0 +1,160 @@
+"""The database: SQLite on one machine, PostgreSQL on many. SQLAlchemy lives only here.
+
+`Store` opens transactions; the modules beside it hold the questions and the
+changes, each a function of a transaction. A transaction that has returned is on
+disk.
+"""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+
+from responder import failpoint
+
+Transaction = sa.Connection
+"""What the functions of this package take: an open transaction."""
+
+_BUSY_SECONDS = 5
+
+
+class StoreUnavailable(Exception):
+    """The database cannot be read or written right now.
+
+    Args:
+        why: the driver's error class; its message may hold values, and is dropped.
+    """
+
+    def __init__(self, why: str) -> None:
+        super().__init__(why)
+        self.why = why
+
+
+class Store:
+    """One database.
+
+    Args:
+        url: ``sqlite:///path`` or ``postgresql://…``.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.is_sqlite = url.startswith("sqlite")
+        if self.is_sqlite:
+            self._engine = sa.create_engine(
+                url, connect_args={"timeout": _BUSY_SECONDS}, hide_parameters=True, pool_size=16, max_overflow=32
+            )
+            sa.event.listen(self._engine, "connect", _prepare_sqlite)
+            sa.event.listen(self._engine, "begin", _begin_sqlite)
+        else:
+            self._engine = sa.create_engine(
+                url.replace("postgresql://", "postgresql+psycopg://", 1),
+                connect_args={"connect_timeout": _BUSY_SECONDS, "options": "-c statement_timeout=15000"},
+                hide_parameters=True,
+                pool_pre_ping=True,
+                pool_size=16,
+                max_overflow=32,
+            )
+        self._writing = self._engine.execution_options(writing=True)
+
+    @contextmanager
+    def begin(self, name: str) -> Iterator[Transaction]:
+        """A transaction that may write: on disk when the block ends, undone when it raises.
+
+        Args:
+            name: what it does; also names the failpoints around its commit.
+
+        Raises:
+            StoreUnavailable: the database cannot be used right now.
+        """
+        try:
+            with self._writing.begin() as tx:
+                yield tx
+                failpoint.hit(f"commit.{name}.before")
+        except sa.exc.DBAPIError as error:
+            raise StoreUnavailable(type(error.orig).__name__) from None
+        except sa.exc.TimeoutError:
+            raise StoreUnavailable("no free connection") from None
+        failpoint.hit(f"commit.{name}.after")
+
+    @contextmanager
+    def read(self) -> Iterator[Transaction]:
+        """A transaction that only reads, and never waits for a writer on SQLite.
+
+        Raises:
+            StoreUnavailable: as `begin`.
+        """
+        try:
+            with self._engine.connect() as tx:
+                yield tx
+        except sa.exc.DBAPIError as error:
+            raise StoreUnavailable(type(error.orig).__name__) from None
+        except sa.exc.TimeoutError:
+            raise StoreUnavailable("no free connection") from None
+
+    def ring(self, channel: str) -> None:
+        """Tell every listener on PostgreSQL; does nothing on SQLite.
+
+        Raises:
+            StoreUnavailable: as `begin`.
+        """
+        if not self.is_sqlite:
+            with self.begin("ring") as tx:
+                tx.execute(sa.text("SELECT pg_notify(:channel, '')"), {"channel": channel})
+
+    def upgrade(self) -> None:
+        """Bring the tables to the version this code needs."""
+        from alembic import command  # noqa: PLC0415 -- a quarter of a second that a receiver never needs
+
+        with self._writing.begin() as tx:
+            if not self.is_sqlite:
+                tx.execute(sa.text("SELECT pg_advisory_xact_lock(7263748)"))
+            command.upgrade(_alembic(tx), "head")
+
+    def is_current(self) -> bool:
+        """Whether the tables have the version this code needs.
+
+        Raises:
+            StoreUnavailable: as `begin`.
+        """
+        with self.read() as tx:
+            if not sa.inspect(tx).has_table("alembic_version"):
+                return False
+            return tx.execute(sa.text("SELECT version_num FROM alembic_version")).scalars().all() == [HEAD]
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._engine.dispose()
+
+
+HEAD = "0001"
+"""The newest migration."""
+
+
+def _alembic(tx: Transaction) -> Any:  # noqa: ANN401 -- alembic is imported only where tables are changed
+    from alembic.config import Config  # noqa: PLC0415
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.attributes["connection"] = tx
+    return config
+
+
+def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
+    connection.isolation_level = None  # we begin transactions ourselves, below
+    for pragma in (
+        "journal_mode=WAL",
+        "synchronous=FULL",
+        "secure_delete=ON",
+        "foreign_keys=ON",
+        f"busy_timeout={_BUSY_SECONDS * 1000}",
+    ):
+        connection.execute(f"PRAGMA {pragma}").close()
+
+
+def _begin_sqlite(connection: sa.Connection) -> None:
+    """Take the write lock at once where we mean to write: a late upgrade of a read lock would fail."""
+    writing = connection.get_execution_options().get("writing", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")

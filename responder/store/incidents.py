@@ -1,0 +1,264 @@
+"""Incidents, their sightings and their timeline."""
+
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from responder.core.incident import Event, Incident, LeakedKey, State
+from responder.core.key import KnownKey, Owner
+from responder.core.sighting import Alert, Sighting, Source
+from responder.core.token import Fingerprint
+from responder.store import Transaction, notices
+from responder.store.dialect import insert
+from responder.store.tables import events, incidents, sightings
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What the worker needs to know of an incident to go on with it.
+
+    Attributes are those of the table; `fingerprint` stands for the token.
+    """
+
+    id: str
+    fingerprint: Fingerprint
+    provider: str
+    account: str
+    state: State
+    decision: str | None
+    disposition: str | None
+    evidence: str
+    key_id: str | None
+    project: str | None
+    owner_email: str | None
+    opened_at: datetime
+    undecided_since: datetime | None
+    looked_dead_at: datetime | None
+    revoked_at: datetime | None
+    dead_in_a_row: int
+    dead_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """What became of a sighting: the incident it belongs to, and whether either is new."""
+
+    incident_id: str
+    new_incident: bool
+    new_sighting: bool
+
+
+def join(
+    tx: Transaction, seen: Fingerprint, provider: str, account: str, sighting: Sighting, received_at: datetime
+) -> Joined:
+    """Add *sighting* to the one incident of its token, opening it if there is none.
+
+    Args:
+        tx: a writing transaction.
+        seen: the token's fingerprint.
+        provider: who issued it.
+        account: the configured account, as far as known.
+        sighting: where it was seen.
+        received_at: when the delivery that told us was accepted.
+    """
+    row = {
+        "id": f"inc_{secrets.token_hex(10)}",
+        "fingerprint": seen.digest,
+        "head": seen.head,
+        "tail": seen.tail,
+        "length": seen.length,
+        "family": seen.family,
+        "provider": provider,
+        "account": account,
+        "state": State.OPEN.value,
+        "evidence": "none",
+        "reason": "Not decided yet.",
+        "opened_at": received_at,
+        "dead_in_a_row": 0,
+    }
+    statement = insert(tx, incidents).values(row).on_conflict_do_nothing(index_elements=["fingerprint"])
+    new = tx.execute(statement).rowcount == 1
+    id_ = tx.execute(sa.select(incidents.c.id).where(incidents.c.fingerprint == seen.digest)).scalar_one()
+    place = {
+        "incident_id": id_,
+        "source": sighting.source.value,
+        "place": sighting.place,
+        "where": sighting.where,
+        "at": sighting.at,
+        "delivery_id": sighting.delivery,
+        "repository": sighting.alert and sighting.alert.repository,
+        "alert": sighting.alert and sighting.alert.number,
+    }
+    statement = insert(tx, sightings).values(place)
+    statement = statement.on_conflict_do_nothing(index_elements=["incident_id", "source", "place"])
+    seen_new = tx.execute(statement).rowcount == 1
+    if seen_new:
+        detail = {"source": sighting.source.value, "where": sighting.where}
+        note(tx, id_, "received" if new else "sighted", received_at, detail)
+    return Joined(id_, new, seen_new)
+
+
+def get(tx: Transaction, id: str) -> Record:  # noqa: A002 -- an id is called id
+    """The incident's record.
+
+    Raises:
+        LookupError: there is none.
+    """
+    row = tx.execute(sa.select(incidents).where(incidents.c.id == id)).one_or_none()
+    if row is None:
+        raise LookupError(id)
+    key = row.key or {}
+    return Record(
+        id=row.id,
+        fingerprint=Fingerprint(row.fingerprint, row.family, row.length, row.head, row.tail),
+        provider=row.provider,
+        account=row.account,
+        state=State(row.state),
+        decision=row.decision,
+        disposition=row.disposition,
+        evidence=row.evidence,
+        key_id=row.key_id,
+        project=key.get("project"),
+        owner_email=(key.get("owner") or {}).get("email"),
+        opened_at=row.opened_at,
+        undecided_since=row.undecided_since,
+        looked_dead_at=row.looked_dead_at,
+        revoked_at=row.revoked_at,
+        dead_in_a_row=row.dead_in_a_row,
+        dead_at=row.dead_at,
+    )
+
+
+def change(tx: Transaction, id: str, **values: object) -> None:  # noqa: A002
+    """Set columns of an incident."""
+    tx.execute(sa.update(incidents).where(incidents.c.id == id).values(values))
+
+
+def name_key(tx: Transaction, id: str, key: KnownKey) -> None:  # noqa: A002
+    """Write down which key it is, as the inventory knows it at this moment."""
+    snapshot = {
+        "name": key.name,
+        "project": key.project,
+        "project_name": key.project_name,
+        "last_used_at": key.last_used_at and key.last_used_at.isoformat(),
+        "created_at": key.created_at and key.created_at.isoformat(),
+        "owner": {
+            "kind": key.owner.kind,
+            "id": key.owner.id,
+            "name": key.owner.name,
+            "email": key.owner.email,
+        },
+    }
+    change(tx, id, key_id=key.id, account=key.account, key=snapshot)
+
+
+def note(tx: Transaction, id: str, event: str, at: datetime, detail: Mapping[str, object] | None = None) -> None:  # noqa: A002
+    """Add a line to the timeline."""
+    tx.execute(sa.insert(events).values(incident_id=id, at=at, event=event, detail=dict(detail or {})))
+
+
+def noted(tx: Transaction, id: str, event: str) -> bool:  # noqa: A002
+    """Whether the timeline has such a line."""
+    found = sa.select(events.c.id).where(events.c.incident_id == id, events.c.event == event).limit(1)
+    return tx.execute(found).first() is not None
+
+
+def sightings_of(tx: Transaction, id: str) -> Sequence[Sighting]:  # noqa: A002
+    """Every place the token was seen, in the order we heard of them."""
+    rows = tx.execute(sa.select(sightings).where(sightings.c.incident_id == id).order_by(sightings.c.id))
+    return [_sighting(row) for row in rows]
+
+
+def open_alerts(tx: Transaction, id: str) -> Sequence[Alert]:  # noqa: A002
+    """Alerts of the incident that we have not closed."""
+    rows = tx.execute(
+        sa.select(sightings.c.repository, sightings.c.alert)
+        .where(sightings.c.incident_id == id, sightings.c.alert.is_not(None), sightings.c.alert_closed_at.is_(None))
+        .distinct()
+    )
+    return [Alert(row.repository, row.alert) for row in rows]
+
+
+def close_alert(tx: Transaction, id: str, alert: Alert, now: datetime) -> None:  # noqa: A002
+    """Remember that *alert* is closed on GitHub."""
+    tx.execute(
+        sa.update(sightings)
+        .where(
+            sightings.c.incident_id == id,
+            sightings.c.repository == alert.repository,
+            sightings.c.alert == alert.number,
+        )
+        .values(alert_closed_at=now)
+    )
+
+
+def alert_was_closed_here(tx: Transaction, alert: Alert) -> bool:
+    """Whether it was we who closed *alert*."""
+    found = sa.select(sightings.c.id).where(
+        sightings.c.repository == alert.repository,
+        sightings.c.alert == alert.number,
+        sightings.c.alert_closed_at.is_not(None),
+    )
+    return tx.execute(found.limit(1)).first() is not None
+
+
+def recent(tx: Transaction, limit: int, state: str | None = None) -> Sequence[str]:
+    """Ids of the newest incidents, newest first."""
+    query = sa.select(incidents.c.id).order_by(incidents.c.opened_at.desc(), incidents.c.id).limit(limit)
+    if state is not None:
+        query = query.where(incidents.c.state == state)
+    return tx.execute(query).scalars().all()
+
+
+def load(tx: Transaction, id: str) -> Incident:  # noqa: A002
+    """The whole incident, for people.
+
+    Raises:
+        LookupError: there is none.
+    """
+    row = tx.execute(sa.select(incidents).where(incidents.c.id == id)).one_or_none()
+    if row is None:
+        raise LookupError(id)
+    lines = tx.execute(sa.select(events).where(events.c.incident_id == id).order_by(events.c.at, events.c.id))
+    return Incident(
+        id=row.id,
+        state=State(row.state),
+        disposition=row.disposition,
+        provider=row.provider,
+        account=row.account,
+        family=row.family,
+        key=_leaked_key(row),
+        evidence=row.evidence,
+        decision=row.decision,
+        reason=row.reason,
+        confirmed_dead=row.dead_at is not None,
+        opened_at=row.opened_at,
+        sightings=sightings_of(tx, id),
+        timeline=[Event(line.at, line.event, line.detail) for line in lines],
+        notices=notices.of(tx, id),
+    )
+
+
+def _leaked_key(row: sa.Row[tuple[object, ...]]) -> LeakedKey:
+    seen = Fingerprint(row.fingerprint, row.family, row.length, row.head, row.tail)
+    if row.key is None:
+        return LeakedKey(seen.redacted)
+    key, owner = row.key, row.key["owner"]
+    return LeakedKey(
+        seen.redacted,
+        row.key_id,
+        key["name"],
+        key["project"],
+        key["project_name"],
+        Owner(owner["kind"], owner["id"], owner["name"], owner["email"]),
+        key["last_used_at"] and datetime.fromisoformat(key["last_used_at"]),
+        key["created_at"] and datetime.fromisoformat(key["created_at"]),
+    )
+
+
+def _sighting(row: sa.Row[tuple[object, ...]]) -> Sighting:
+    alert = None if row.alert is None else Alert(row.repository, row.alert)
+    return Sighting(Source(row.source), row.place, row.where, row.at, row.delivery_id, alert)

@@ -1,0 +1,87 @@
+"""The outbox: notices owed to people, written with what they are about, sent afterwards."""
+
+import secrets
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+
+from responder.core.notice import Audience, Channel, Delivery, Notice, Topic
+from responder.store import Transaction
+from responder.store.dialect import insert
+from responder.store.tables import notices as t
+
+_CLAIM = timedelta(minutes=5)
+"""After this long a claim is taken for abandoned: no sending takes longer."""
+
+
+def owe(
+    tx: Transaction, incident_id: str, audience: Audience, topic: Topic, channel: Channel, to: str, now: datetime
+) -> bool:
+    """Write down that somebody is to be told; False if that was written before."""
+    row = {
+        "id": f"ntc_{secrets.token_hex(10)}",
+        "incident_id": incident_id,
+        "audience": audience.value,
+        "topic": topic.value,
+        "channel": channel.value,
+        "to": to,
+        "status": Delivery.PENDING.value,
+        "attempts": 0,
+        "written_at": now,
+    }
+    statement = insert(tx, t).values(row)
+    statement = statement.on_conflict_do_nothing(index_elements=["incident_id", "audience", "topic", "channel", "to"])
+    return tx.execute(statement).rowcount == 1
+
+
+def claim(tx: Transaction, incident_id: str, claimer: str, now: datetime) -> Sequence[Notice]:
+    """Take the incident's pending notices, but for those somebody else is sending right now.
+
+    Args:
+        tx: a writing transaction.
+        incident_id: whose notices.
+        claimer: the task that sends; the same task takes its own claims up again after a crash.
+        now: UTC.
+    """
+    free = sa.or_(t.c.claimed_by.is_(None), t.c.claimed_by == claimer, t.c.claimed_at < now - _CLAIM)
+    mine = sa.and_(t.c.incident_id == incident_id, t.c.status == Delivery.PENDING.value, free)
+    tx.execute(sa.update(t).where(mine).values(claimed_by=claimer, claimed_at=now))
+    rows = tx.execute(
+        sa.select(t)
+        .where(t.c.incident_id == incident_id, t.c.status == Delivery.PENDING.value, t.c.claimed_by == claimer)
+        .order_by(t.c.written_at, t.c.id)
+    )
+    return [_notice(row) for row in rows]
+
+
+def settle(tx: Transaction, notice: Notice, status: Delivery, now: datetime) -> None:
+    """Write down what became of one attempt."""
+    sent = now if status is Delivery.SENT else None
+    values = {"status": status.value, "attempts": notice.attempts + 1, "claimed_by": None, "sent_at": sent}
+    tx.execute(sa.update(t).where(t.c.id == notice.id).values(values))
+
+
+def pending(tx: Transaction, incident_id: str) -> bool:
+    """Whether anything is still to be sent."""
+    found = sa.select(t.c.id).where(t.c.incident_id == incident_id, t.c.status == Delivery.PENDING.value)
+    return tx.execute(found.limit(1)).first() is not None
+
+
+def of(tx: Transaction, incident_id: str) -> Sequence[Notice]:
+    """Every notice of an incident, in the order they were written."""
+    rows = tx.execute(sa.select(t).where(t.c.incident_id == incident_id).order_by(t.c.written_at, t.c.id))
+    return [_notice(row) for row in rows]
+
+
+def _notice(row: sa.Row[tuple[object, ...]]) -> Notice:
+    return Notice(
+        row.id,
+        Audience(row.audience),
+        Topic(row.topic),
+        Channel(row.channel),
+        row.to,
+        Delivery(row.status),
+        row.attempts,
+        row.sent_at,
+    )
