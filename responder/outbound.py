@@ -18,6 +18,9 @@ import httpx
 from responder import failpoint
 from responder.core.errors import Refused, Unavailable
 
+TOO_LARGE = "answer too large"
+"""Why an answer beyond its cap is unavailable, however often it is asked for."""
+
 _MEGABYTE = 1024 * 1024
 
 
@@ -204,7 +207,7 @@ class Door:
                 for chunk in response.iter_bytes():
                     size += len(chunk)
                     if size > cap:
-                        raise Unavailable(self.who, what, "answer too large")
+                        raise Unavailable(self.who, what, TOO_LARGE)
                     if time.monotonic() > end:
                         raise Unavailable(self.who, what, "timeout")
                     chunks.append(chunk)

@@ -48,6 +48,7 @@ class Case:
         match: the candidates and the evidence.
         verdict: of the last probe; None if there was none.
         own_key: the token is an admin key that we run on.
+        reachable: an account of its provider is configured.
         refreshed: the inventory was listed again, completely, after the sighting.
         dead_before: it already looked dead at least `SECOND_LOOK_SECONDS` ago.
         breaker_open: too many revocations this hour.
@@ -56,6 +57,7 @@ class Case:
     match: Match
     verdict: Verdict | None = None
     own_key: bool = False
+    reachable: bool = True
     refreshed: bool = False
     dead_before: bool = False
     breaker_open: bool = False
@@ -86,6 +88,8 @@ def decide(case: Case) -> Decision:
     """Return the first row of the table that fits *case*; every case has one."""
     if case.own_key:
         return _hold("The leaked token is an admin key that the responder itself runs on: it is never deleted here.")
+    if not case.reachable:
+        return _hold("It looks like a real key, but no account of its provider is configured to revoke it.")
     if case.match.evidence.proof:
         return _decide_proved(case)
     if case.match.disproved:
@@ -119,7 +123,8 @@ def _decide_proved(case: Case) -> Decision:
 
 def _decide_unmatched(case: Case) -> Decision:
     if not case.refreshed:
-        return _unknown("No known key looks like it, but the list of keys could not be brought up to date.")
+        reason = "No known key looks like it, but the list of keys could not be brought up to date yet."
+        return Decision(Action.HOLD, reason, look_again_seconds=5)
     if case.verdict is not None and case.verdict.liveness is Liveness.LIVE and not case.verdict.elsewhere:
         return _hold("The token lives in an organisation of ours, but in no key list: only its owner can revoke it.")
     return _not_ours("No key of ours looks like it, and the list of keys is fresh.")

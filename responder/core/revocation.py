@@ -20,9 +20,11 @@ class Revocation:
     Attributes:
         outcome: what became of it.
         detail: status and code, for people; never a body.
+        status: the provider's HTTP status, 0 where there was no answer.
         retry_after_seconds: the provider's own wish, if it had one.
     """
 
     outcome: Outcome
     detail: str = ""
+    status: int = 0
     retry_after_seconds: float | None = None

@@ -7,7 +7,9 @@ by whoever needs it, and never travels with it.
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
+
+from responder.core.token import scrub
 
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
@@ -54,7 +56,10 @@ class Sighting:
 
 
 def readable_address(url: object) -> str | None:
-    """Return *url* if a person may be shown it: https (or loopback http), no credentials, no controls."""
+    """Return *url* if a person may be shown it, else None.
+
+    It must be https (or loopback http), without credentials, controls or anything like a token.
+    """
     if not isinstance(url, str) or len(url) > 2000 or not url.isprintable() or any(c in url for c in "<>\"'` "):
         return None
     try:
@@ -62,7 +67,7 @@ def readable_address(url: object) -> str | None:
         host = parts.hostname or ""
     except ValueError:
         return None
-    if parts.username or parts.password or not host:
+    if parts.username or parts.password or not host or scrub(unquote(url)) != unquote(url):
         return None
     if parts.scheme == "https" or (parts.scheme == "http" and host in _LOOPBACK):
         return url

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Never
 
 _SAFE = re.compile(r"sk-[A-Za-z0-9_-]{13,397}\Z")
+_LIKE_A_TOKEN = re.compile(r"sk-[A-Za-z0-9_-]{16,}")
 _FINGERPRINT_DOMAIN = b"responder-fp-v1\0"
 
 
@@ -104,3 +105,8 @@ def fingerprint(token: Token, pepper: bytes) -> Fingerprint:
     inner = hashlib.sha256(value.encode()).digest()
     digest = hmac.new(pepper, _FINGERPRINT_DOMAIN + inner, hashlib.sha256).hexdigest()
     return Fingerprint(digest, token.family, len(value), value[:8], value[-4:])
+
+
+def scrub(text: str) -> str:
+    """Return *text* without anything that could be a token: people name keys, files and links after them."""
+    return _LIKE_A_TOKEN.sub("sk-[redacted]", text)

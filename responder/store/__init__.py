@@ -11,7 +11,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import sqlalchemy as sa
+from psycopg import sql
 
 from responder import failpoint
 
@@ -94,15 +96,25 @@ class Store:
         except sa.exc.TimeoutError:
             raise StoreUnavailable("no free connection") from None
 
-    def ring(self, channel: str) -> None:
-        """Tell every listener on PostgreSQL; does nothing on SQLite.
+    def notify(self, tx: Transaction, channel: str) -> None:
+        """Wake every listener of *channel* once *tx* is on disk; does nothing on SQLite."""
+        if not self.is_sqlite:
+            tx.execute(sa.text("SELECT pg_notify(:channel, '')"), {"channel": channel})
+
+    def listen(self, channel: str, patience_seconds: float) -> Iterator[bool]:
+        """Wait for `notify`, again and again: True when woken, False after *patience_seconds* (PostgreSQL only).
 
         Raises:
-            StoreUnavailable: as `begin`.
+            StoreUnavailable: the connection is lost.
         """
-        if not self.is_sqlite:
-            with self.begin("ring") as tx:
-                tx.execute(sa.text("SELECT pg_notify(:channel, '')"), {"channel": channel})
+        try:
+            with psycopg.connect(self._engine.url.set(drivername="postgresql").render_as_string(False)) as connection:
+                connection.autocommit = True
+                connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(channel)))
+                while True:
+                    yield any(connection.notifies(timeout=patience_seconds, stop_after=1))
+        except psycopg.Error as error:
+            raise StoreUnavailable(type(error).__name__) from None
 
     def upgrade(self) -> None:
         """Bring the tables to the version this code needs."""

@@ -81,6 +81,11 @@ def shred(tx: Transaction, ids: Sequence[str]) -> None:
     tx.execute(sa.update(t).where(t.c.id.in_(ids)).values(sealed=None))
 
 
+def shred_before(tx: Transaction, instant: datetime) -> None:
+    """Forget sealed bodies received before *instant*, whoever might still want them."""
+    tx.execute(sa.update(t).where(t.c.received_at < instant, t.c.sealed.is_not(None)).values(sealed=None))
+
+
 def unfinished(tx: Transaction) -> int:
     """How many accepted deliveries have not ended."""
     return tx.execute(sa.select(sa.func.count()).where(t.c.state.in_(("waiting", "started")))).scalar_one()

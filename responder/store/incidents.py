@@ -40,6 +40,7 @@ class Record:
     revoked_at: datetime | None
     dead_in_a_row: int
     dead_at: datetime | None
+    looks: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +79,7 @@ def join(
         "reason": "Not decided yet.",
         "opened_at": received_at,
         "dead_in_a_row": 0,
+        "looks": 0,
     }
     statement = insert(tx, incidents).values(row).on_conflict_do_nothing(index_elements=["fingerprint"])
     new = tx.execute(statement).rowcount == 1
@@ -129,6 +131,7 @@ def get(tx: Transaction, id: str) -> Record:  # noqa: A002 -- an id is called id
         revoked_at=row.revoked_at,
         dead_in_a_row=row.dead_in_a_row,
         dead_at=row.dead_at,
+        looks=row.looks,
     )
 
 
@@ -164,6 +167,12 @@ def noted(tx: Transaction, id: str, event: str) -> bool:  # noqa: A002
     """Whether the timeline has such a line."""
     found = sa.select(events.c.id).where(events.c.incident_id == id, events.c.event == event).limit(1)
     return tx.execute(found).first() is not None
+
+
+def timeline(tx: Transaction, id: str) -> Sequence[Event]:  # noqa: A002
+    """Every line about an incident, or about a delivery that got stuck, in order of time."""
+    lines = tx.execute(sa.select(events).where(events.c.incident_id == id).order_by(events.c.at, events.c.id))
+    return [Event(line.at, line.event, line.detail) for line in lines]
 
 
 def sightings_of(tx: Transaction, id: str) -> Sequence[Sighting]:  # noqa: A002
@@ -205,6 +214,25 @@ def alert_was_closed_here(tx: Transaction, alert: Alert) -> bool:
     return tx.execute(found.limit(1)).first() is not None
 
 
+def any_from(tx: Transaction, delivery_id: str) -> bool:
+    """Whether a delivery told of any token."""
+    return (
+        tx.execute(sa.select(sightings.c.id).where(sightings.c.delivery_id == delivery_id).limit(1)).first()
+        is not None
+    )
+
+
+def idle_deliveries(tx: Transaction, id: str) -> Sequence[str]:  # noqa: A002
+    """Deliveries of this incident that no incident still open needs."""
+    mine = sa.select(sightings.c.delivery_id).where(sightings.c.incident_id == id)
+    needed = (
+        sa.select(sightings.c.delivery_id)
+        .join(incidents, incidents.c.id == sightings.c.incident_id)
+        .where(incidents.c.state != State.CLOSED.value)
+    )
+    return tx.execute(mine.where(sightings.c.delivery_id.not_in(needed)).distinct()).scalars().all()
+
+
 def recent(tx: Transaction, limit: int, state: str | None = None) -> Sequence[str]:
     """Ids of the newest incidents, newest first."""
     query = sa.select(incidents.c.id).order_by(incidents.c.opened_at.desc(), incidents.c.id).limit(limit)
@@ -222,7 +250,6 @@ def load(tx: Transaction, id: str) -> Incident:  # noqa: A002
     row = tx.execute(sa.select(incidents).where(incidents.c.id == id)).one_or_none()
     if row is None:
         raise LookupError(id)
-    lines = tx.execute(sa.select(events).where(events.c.incident_id == id).order_by(events.c.at, events.c.id))
     return Incident(
         id=row.id,
         state=State(row.state),
@@ -237,7 +264,7 @@ def load(tx: Transaction, id: str) -> Incident:  # noqa: A002
         confirmed_dead=row.dead_at is not None,
         opened_at=row.opened_at,
         sightings=sightings_of(tx, id),
-        timeline=[Event(line.at, line.event, line.detail) for line in lines],
+        timeline=timeline(tx, id),
         notices=notices.of(tx, id),
     )
 

@@ -58,7 +58,7 @@ def fingerprints(tx: Transaction, provider: str, account: str, project: str) -> 
     return {row.key_id: row.fingerprint for row in rows}
 
 
-def write(tx: Transaction, keys: Iterable[KnownKey], listing: str) -> None:
+def write(tx: Transaction, keys: Iterable[KnownKey], now: datetime) -> None:
     """Write down keys as just listed; a proved fingerprint stays with its key."""
     for key in keys:
         row = {
@@ -79,16 +79,16 @@ def write(tx: Transaction, keys: Iterable[KnownKey], listing: str) -> None:
             "created_at": key.created_at,
             "last_used_at": key.last_used_at,
             "gone_at": None,
-            "seen_in": listing,
+            "seen_at": now,
         }
         statement = insert(tx, t).values(row)
         tx.execute(statement.on_conflict_do_update(index_elements=["provider", "account", "key_id"], set_=row))
 
 
-def bury(tx: Transaction, provider: str, account: str, listing: str, now: datetime) -> int:
-    """Turn every key that a complete listing did not show into a tombstone; return how many."""
-    missing = sa.and_(t.c.provider == provider, t.c.account == account, t.c.seen_in != listing, t.c.gone_at.is_(None))
-    return tx.execute(sa.update(t).where(missing).values(gone_at=now)).rowcount
+def bury(tx: Transaction, provider: str, account: str, started: datetime) -> int:
+    """Turn every key that no list begun at *started* or later showed into a tombstone; return how many."""
+    missing = sa.and_(t.c.provider == provider, t.c.account == account, t.c.seen_at < started, t.c.gone_at.is_(None))
+    return tx.execute(sa.update(t).where(missing).values(gone_at=started)).rowcount
 
 
 def bury_one(tx: Transaction, provider: str, account: str, key_id: str, now: datetime) -> None:

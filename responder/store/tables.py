@@ -98,6 +98,7 @@ incidents = Table(
     Column("key_id", Text),
     Column("key", Json),  # as it was when matched: name, project, owner
     Column("opened_at", Instant, nullable=False),
+    Column("looks", Integer, nullable=False),  # numbers the looks still to come: an older one is stale
     Column("undecided_since", Instant),  # set while the provider cannot be asked
     Column("looked_dead_at", Instant),  # the first time the token itself looked dead, before any decision
     Column("revoked_at", Instant),
@@ -189,7 +190,7 @@ known_keys = Table(
     Column("last_used_at", Instant),
     Column("fingerprint", Text),
     Column("gone_at", Instant),
-    Column("seen_in", Text, nullable=False),  # the listing that last showed it
+    Column("seen_at", Instant, nullable=False),  # when a list last showed it
     Index("ix_known_keys_mask_tail", "mask_tail"),
     Index("ix_known_keys_fingerprint", "fingerprint"),
 )

@@ -63,6 +63,7 @@ def upgrade() -> None:
         sa.Column("key_id", sa.Text(), nullable=True),
         sa.Column("key", responder.store.tables.Json(), nullable=True),
         sa.Column("opened_at", responder.store.tables.Instant(), nullable=False),
+        sa.Column("looks", sa.Integer(), nullable=False),
         sa.Column("undecided_since", responder.store.tables.Instant(), nullable=True),
         sa.Column("looked_dead_at", responder.store.tables.Instant(), nullable=True),
         sa.Column("revoked_at", responder.store.tables.Instant(), nullable=True),
@@ -95,7 +96,7 @@ def upgrade() -> None:
         sa.Column("last_used_at", responder.store.tables.Instant(), nullable=True),
         sa.Column("fingerprint", sa.Text(), nullable=True),
         sa.Column("gone_at", responder.store.tables.Instant(), nullable=True),
-        sa.Column("seen_in", sa.Text(), nullable=False),
+        sa.Column("seen_at", responder.store.tables.Instant(), nullable=False),
         sa.PrimaryKeyConstraint("provider", "account", "key_id", name=op.f("pk_known_keys")),
     )
     with op.batch_alter_table("known_keys", schema=None) as batch_op:

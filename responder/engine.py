@@ -1,0 +1,271 @@
+"""Durable execution: what was started is finished, whatever dies in between. DBOS lives only here.
+
+A task is a name and a few ids. It runs as one durable step; what it returns are
+the tasks that follow, and they are on disk before it counts as done. A task that
+was running when its process died runs again, so every task must bear that.
+
+Arguments are ids, never secrets: the serializer refuses everything else, and
+keeps of an exception only its class. Delays are rows, not sleeping threads.
+"""
+
+import fcntl
+import json
+import logging
+import os
+import socket
+import sqlite3
+import threading
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import structlog
+from dbos import DBOS, Serializer, SetEnqueueOptions, SetWorkflowID
+
+log = structlog.get_logger(__name__)
+
+_VERSION = "1"  # pinned: rows written by an older release of ours must stay runnable
+_QUEUE = "tasks"
+_THREADS = 32
+_TRIES = 8
+_REAP_SECONDS = 2.0
+
+Plain = str | int
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """Something to be done once.
+
+    Attributes:
+        name: a row of the engine's table.
+        key: names this task for ever; a second one with the same key is not run.
+        args: ids and numbers.
+        delay_seconds: not before.
+    """
+
+    name: str
+    key: str
+    args: tuple[Plain, ...] = ()
+    delay_seconds: float = 0.0
+
+
+Work = Callable[..., Sequence[Task]]
+
+
+class IdsOnly(Serializer):
+    """JSON of ids and numbers; an exception is stored as the name of its class."""
+
+    def name(self) -> str:
+        """As written beside every value."""
+        return "ids-only"
+
+    def serialize(self, data: Any) -> str:  # noqa: ANN401 -- the engine's own signature
+        """Write *data*, or refuse with a `TypeError` that does not repeat it."""
+        return json.dumps(_flat(data), separators=(",", ":"))
+
+    @classmethod
+    def deserialize(cls, serialized_data: str) -> Any:  # noqa: ANN401 -- as above
+        """Read what `serialize` wrote."""
+        data = json.loads(serialized_data)
+        if isinstance(data, dict) and "failed" in data:
+            return RuntimeError(data["failed"])
+        return data
+
+
+def _flat(data: object) -> object:
+    if data is None or isinstance(data, str | int | float):
+        return data
+    if isinstance(data, BaseException):
+        return {"failed": type(data).__name__}
+    if isinstance(data, list | tuple):
+        return [_flat(item) for item in data]
+    if isinstance(data, dict):
+        return {str(key): _flat(value) for key, value in data.items()}
+    raise TypeError(f"the engine stores ids only, not {type(data).__name__}")
+
+
+class Engine:
+    """One executing process.
+
+    Args:
+        url: where the engine keeps its rows: ``sqlite:///…`` of its own, or ``postgresql://…``.
+        leases: a folder in which living processes hold locks (SQLite).
+    """
+
+    def __init__(self, url: str, leases: Path) -> None:
+        self.holder = f"{socket.gethostname()[:40]}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+        self._url = url
+        self._table: Mapping[str, Work] = {}
+        self._give_up: Callable[[Task, str], Sequence[Task]] = lambda _task, _error: ()
+        self._leases = _Leases(url, leases)
+        self._stop = threading.Event()
+        self._reaper = threading.Thread(target=self._reap_for_ever, name="reaper", daemon=True)
+
+        @DBOS.workflow(name="task.v1")
+        def run(name: str, args: Sequence[Plain], failures: int) -> None:
+            self._workflow(name, args, failures)
+
+        self._run = run
+
+    def launch(self, table: Mapping[str, Work], give_up: Callable[[Task, str], Sequence[Task]]) -> None:
+        """Begin to execute, taking up what earlier processes left.
+
+        Args:
+            table: every task's work by name.
+            give_up: called with a task that failed for good, and must tell a person.
+        """
+        self._table, self._give_up = table, give_up
+        if self._url.startswith("sqlite:///"):
+            with sqlite3.connect(self._url.removeprefix("sqlite:///"), timeout=30) as file:
+                file.execute("PRAGMA journal_mode=WAL")
+            file.close()
+        self._leases.take(self.holder)  # before the first row carries this name
+        DBOS(
+            config={
+                "name": "secret-leak-responder",
+                "system_database_url": self._url,
+                "application_version": _VERSION,
+                "executor_id": self.holder,
+                "max_executor_threads": _THREADS,
+                "sys_db_pool_size": 8,
+                "serializer": IdsOnly(),
+                "log_level": "WARNING",
+                "enable_otlp": False,
+            }
+        )
+        DBOS.launch()
+        logging.getLogger("dbos").setLevel(logging.WARNING)
+        DBOS.register_queue(_QUEUE, polling_interval_sec=0.1, worker_concurrency=16)
+        self._reap()
+        self._reaper.start()
+
+    def start(self, task: Task) -> None:
+        """Start *task* in this process at once; it is on disk when this returns."""
+        with SetWorkflowID(task.key):
+            DBOS.start_workflow(self._run, task.name, list(task.args), 0)
+
+    def enqueue(self, task: Task) -> None:
+        """Have *task* run by any process, after its delay; it is on disk when this returns."""
+        self._enqueue(task, task.key, 0)
+
+    def is_alive(self, holder: str) -> bool:
+        """Whether the process called *holder* lives."""
+        return holder == self.holder or not self._leases.is_free(holder)
+
+    def pending(self) -> int:
+        """How many tasks are running or waiting for a thread, delayed ones apart."""
+        rows = DBOS.list_workflows(status=["PENDING", "ENQUEUED"], load_input=False, load_output=False, limit=1000)
+        return len(rows)
+
+    def purge(self, days: int) -> int:
+        """Forget tasks that ended more than *days* ago; return how many."""
+        before = (datetime.now(UTC) - timedelta(days=days)).isoformat()
+        ended = ["SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"]
+        rows = DBOS.list_workflows(status=ended, end_time=before, load_input=False, load_output=False, limit=1000)
+        DBOS.delete_workflows([row.workflow_id for row in rows])
+        return len(rows)
+
+    def close(self, patience_seconds: int = 10) -> None:
+        """Stop executing; what is unfinished stays on disk."""
+        self._stop.set()
+        DBOS.destroy(workflow_completion_timeout_sec=patience_seconds)
+        if self._reaper.is_alive():
+            self._reaper.join(timeout=10)
+        self._leases.close()
+
+    def _workflow(self, name: str, args: Sequence[Plain], failures: int) -> None:
+        """One task: one step, then the tasks that follow from it."""
+        key = DBOS.workflow_id or ""
+        following = DBOS.run_step({"name": name}, self._step, name, args, failures, key)
+        for item in following:
+            task = Task(item[0], item[1], tuple(item[2]), item[3])
+            self._enqueue(task, task.key, item[4])
+
+    def _step(self, name: str, args: Sequence[Plain], failures: int, key: str) -> list[list[Any]]:
+        """Do the work; a failure nobody foresaw is tried again, then handed to a person."""
+        task = Task(name, key, tuple(args))
+        try:
+            return [[t.name, t.key, list(t.args), t.delay_seconds, 0] for t in self._table[name](*args)]
+        except Exception as error:  # the boundary at which nothing may end silently
+            log.exception("task_failed", task=name, key=key, failures=failures + 1, error=type(error).__name__)
+            if failures + 1 >= _TRIES:
+                last = self._give_up(task, type(error).__name__)
+                return [[t.name, t.key, list(t.args), t.delay_seconds, 0] for t in last]
+        base = key.partition("~")[0]
+        return [[name, f"{base}~{failures + 1}", list(args), min(2.0**failures, 300.0), failures + 1]]
+
+    def _enqueue(self, task: Task, key: str, failures: int) -> None:
+        options = SetEnqueueOptions(delay_seconds=task.delay_seconds) if task.delay_seconds > 0 else _Nothing()
+        with SetWorkflowID(key), options:
+            DBOS.enqueue_workflow(_QUEUE, self._run, task.name, list(task.args), failures)
+
+    def _reap_for_ever(self) -> None:
+        while not self._stop.wait(_REAP_SECONDS):
+            with suppress(Exception):  # the database is away: the next round tries again
+                self._reap()
+
+    def _reap(self) -> None:
+        """Take over the tasks of processes that died: nobody else will."""
+        rows = DBOS.list_workflows(status=["PENDING"], load_input=False, load_output=False, limit=1000)
+        for holder in {row.executor_id for row in rows if row.executor_id} - {self.holder}:
+            if self._leases.is_free(holder):
+                mine = [row.workflow_id for row in rows if row.executor_id == holder]
+                log.warning("tasks_taken_over", count=len(mine), holder=holder)
+                DBOS.resume_workflows(mine, queue_name=_QUEUE)
+
+
+class _Nothing:
+    """No enqueue options."""
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, *_: object) -> None: ...
+
+
+class _Leases:
+    """Locks that vanish with their process: files on one machine, advisory locks on PostgreSQL."""
+
+    def __init__(self, url: str, folder: Path) -> None:
+        self._folder = folder
+        self._postgres = None if url.startswith("sqlite") else url
+        self._held: list[Any] = []
+
+    def take(self, holder: str) -> None:
+        if self._postgres is not None:
+            import psycopg  # noqa: PLC0415 -- only where there is a PostgreSQL
+
+            connection = psycopg.connect(self._postgres, autocommit=True)
+            connection.execute("SELECT pg_advisory_lock(hashtextextended(%s, 0))", (holder,))
+            self._held.append(connection)
+            return
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        file = (self._folder / holder).open("w")
+        fcntl.flock(file, fcntl.LOCK_EX)
+        self._held.append(file)
+
+    def is_free(self, holder: str) -> bool:
+        if self._postgres is not None:
+            import psycopg  # noqa: PLC0415
+
+            with psycopg.connect(self._postgres, autocommit=True) as connection:
+                row = connection.execute("SELECT pg_try_advisory_lock(hashtextextended(%s, 0))", (holder,)).fetchone()
+                return bool(row and row[0])  # closing the connection gives it back
+        try:
+            with (self._folder / holder).open("r+") as file:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except FileNotFoundError:
+            return True
+        except BlockingIOError:
+            return False
+        (self._folder / holder).unlink(missing_ok=True)
+        return True
+
+    def close(self) -> None:
+        for held in self._held:
+            held.close()
+        self._held.clear()

@@ -1,0 +1,236 @@
+"""What comes after a key was asked to be revoked, a task each.
+
+`revoke` finds out what became of a request, `look` asks again about a token that
+could not be decided, `verify` watches until the token is seen dead, `tell` sends
+notices, `close` closes the alerts and the incident, `tidy` forgets what is over.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
+
+import structlog
+
+from responder import gather
+from responder.core.decision import Action, Disposition
+from responder.core.errors import Refused, Unavailable
+from responder.core.incident import State
+from responder.core.key import KnownKey
+from responder.core.liveness import Liveness
+from responder.core.notice import Topic
+from responder.core.revocation import Outcome, Revocation
+from responder.engine import Task
+from responder.house import House
+from responder.proof import Account
+from responder.respond import (
+    GIVE_UP_AFTER,
+    PAGE_AFTER,
+    contain,
+    deal_with,
+    pause,
+    record_answer,
+    tell_soon,
+)
+from responder.store import Transaction, deliveries, incidents, notices, revocations
+from responder.store.incidents import Record
+
+log = structlog.get_logger(__name__)
+
+DEAD_IN_A_ROW = 3
+"""So many answers one after another must say "dead" before it is believed: deletions spread slowly."""
+_SEALED_AT_MOST = timedelta(hours=72)
+_FRESH_ENOUGH = timedelta(seconds=30)
+
+
+def table(house: House) -> Mapping[str, Callable[..., Sequence[Task]]]:
+    """Every task by name, for the engine."""
+    tasks = (contain, look, revoke, verify, tell, close, sync, tidy)
+    return {task.__name__: _bind(task, house) for task in tasks}
+
+
+def _bind(task: Callable[..., Sequence[Task]], house: House) -> Callable[..., Sequence[Task]]:
+    return lambda *args: task(house, *args)
+
+
+def revoke(house: House, id_: str, attempt: int) -> Sequence[Task]:
+    """Find out what became of an intent, by reading first; ask again only if the key is still there."""
+    record, key, account = _of(house, id_)
+    if key is None or account is None or record.revoked_at is not None:
+        return []
+    again = Task("revoke", f"revoke:{id_}:{attempt + 1}", (id_, attempt + 1), pause(attempt))
+    with house.locks.alone(record.fingerprint.digest):
+        with house.store.begin("take_up") as tx:
+            intent = revocations.get(tx, key.provider, key.account, key.id)
+            if intent is None or intent.outcome in (Outcome.REVOKED, Outcome.ALREADY_GONE):
+                return []
+            if intent.holder != house.holder and house.is_alive(intent.holder):
+                return [again]
+            revocations.take_up(tx, key.provider, key.account, key.id, house.holder)
+            overdue = house.clock() - intent.requested_at >= PAGE_AFTER
+            told = [tell_soon(id_, f"revoke{attempt}")] if overdue and _owe_stuck(house, tx, id_) else []
+        try:
+            listed = account.provider.is_listed(key)
+        except (Refused, Unavailable) as error:
+            log.warning("revocation_unknown", incident=id_, why=str(error))
+            return [again, *told]
+        gone = Revocation(Outcome.REVOKED, "seen gone from the list after our request")
+        answer = account.provider.revoke(key) if listed else gone
+        return [*record_answer(house, id_, key, answer, attempt + 1), *told]
+
+
+def _owe_stuck(house: House, tx: Transaction, id_: str) -> bool:
+    return house.outbox.owe_security(tx, id_, Topic.STUCK)
+
+
+def look(house: House, id_: str, number: int) -> Sequence[Task]:
+    """Ask again about a token that could not be decided."""
+    with house.store.read() as tx:
+        record = incidents.get(tx, id_)
+    if record.state is not State.OPEN or record.looks != number or record.decision == Action.REVOKE:
+        return []
+    try:
+        token = gather.recall(house, record)
+    except Unavailable:
+        return [Task("look", f"look:{id_}:{number}:{house.clock():%H%M%S}", (id_, number), 60.0)]
+    with house.locks.alone(record.fingerprint.digest):
+        with house.store.read() as tx:
+            record = incidents.get(tx, id_)
+        if record.state is not State.OPEN or record.looks != number:
+            return []
+        if token is None:
+            return _give_up_looking(house, record)
+        accounts = house.accounts.get(record.provider, ())
+        return deal_with(house, record, token, record.fingerprint, accounts, since=record.opened_at)
+
+
+def _give_up_looking(house: House, record: Record) -> Sequence[Task]:
+    reason = "The place where the token was seen no longer shows it, so it cannot be checked any more."
+    with house.store.begin("lost_token") as tx:
+        now = house.clock()
+        incidents.change(tx, record.id, state=State.HELD.value, decision=Action.HOLD.value, reason=reason)
+        incidents.note(tx, record.id, "held", now, {"reason": reason})
+        house.outbox.owe_security(tx, record.id, Topic.HELD)
+    return [tell_soon(record.id, "lost")]
+
+
+def verify(house: House, id_: str, number: int) -> Sequence[Task]:
+    """See whether a revoked key is gone from the list and its token dead; often enough, it is confirmed."""
+    record, key, account = _of(house, id_)
+    if key is None or account is None or record.revoked_at is None or record.dead_at is not None:
+        return []
+    now = house.clock()
+    dead = _is_dead(house, record, key, account)
+    row = 0 if dead is False else record.dead_in_a_row + (1 if dead else 0)
+    late = now - record.revoked_at >= timedelta(seconds=house.policy.verify_seconds)
+    with house.store.begin("verified") as tx:
+        incidents.change(tx, id_, dead_in_a_row=row)
+        if row >= DEAD_IN_A_ROW:
+            incidents.change(tx, id_, dead_at=now)
+            incidents.note(tx, id_, "confirmed_dead", now, {"looks": number + 1})
+        elif late and not incidents.noted(tx, id_, "still_alive" if dead is False else "not_confirmed"):
+            incidents.change(tx, id_, state=State.HELD.value)
+            incidents.note(tx, id_, "still_alive" if dead is False else "not_confirmed", now, {})
+            house.outbox.owe_security(tx, id_, Topic.STILL_ALIVE if dead is False else Topic.STUCK)
+    if row >= DEAD_IN_A_ROW:
+        log.info("confirmed_dead", incident=id_, key=key.id)
+        return [tell_soon(id_, "dead"), Task("close", f"close:{id_}:dead", (id_, "dead", 0))]
+    if now - record.revoked_at >= GIVE_UP_AFTER:
+        return [tell_soon(id_, "unverified")]
+    pause = 1.0 if dead else min(1.0 + number / 2, 60.0 if not late else 600.0)
+    following = [Task("verify", f"verify:{id_}:{number + 1}", (id_, number + 1), pause)]
+    return [*following, tell_soon(id_, f"verify{number}")] if late else following
+
+
+def _is_dead(house: House, record: Record, key: KnownKey, account: Account) -> bool | None:
+    """Whether the key is gone from the list and its token, while it can still be had, is dead; None: unknown."""
+    try:
+        if account.provider.is_listed(key):
+            return False
+        token = gather.recall(house, record)
+    except (Refused, Unavailable) as error:
+        log.warning("not_verified", incident=record.id, why=str(error))
+        return None
+    if token is None:
+        return True
+    return {Liveness.DEAD: True, Liveness.LIVE: False}.get(account.provider.probe(token, key).liveness)
+
+
+def tell(house: House, about: str, cause: str, attempt: int) -> Sequence[Task]:
+    """Send the notices that are pending about an incident, or about a delivery that got stuck."""
+    pause = house.outbox.send(about, f"{cause}:{attempt}")
+    if pause is None:
+        return _close_if_done(house, about)
+    return [Task("tell", f"tell:{about}:{cause}:{attempt + 1}", (about, cause, attempt + 1), pause)]
+
+
+def close(house: House, id_: str, cause: str, attempt: int) -> Sequence[Task]:
+    """Close the alerts of a key that is dead, then the incident."""
+    with house.store.read() as tx:
+        record = incidents.get(tx, id_)
+        alerts = incidents.open_alerts(tx, id_)
+    if record.dead_at is None and record.disposition != Disposition.ALREADY_DEAD:
+        return []
+    again = Task("close", f"close:{id_}:{cause}:{attempt + 1}", (id_, cause, attempt + 1), pause(attempt + 2))
+    comment = f"Revoked by the secret-leak responder, incident {id_}; the key was seen dead."
+    if record.dead_at is None:
+        comment = f"Checked by the secret-leak responder, incident {id_}: the key was already gone."
+    for alert in alerts if house.policy.close_alerts and house.reach.github is not None else ():
+        where = {"alert": alert.number, "repository": alert.repository}
+        try:
+            house.reach.github.close_alert(alert, comment)  # type: ignore[union-attr]  # checked above
+        except Unavailable as error:
+            log.warning("alert_not_closed", incident=id_, why=str(error), **where)
+            return [again]
+        except Refused as error:
+            with house.store.begin("alert_refused") as tx:
+                incidents.close_alert(tx, id_, alert, house.clock())
+                incidents.note(tx, id_, "alert_not_resolved", house.clock(), {**where, "why": str(error)})
+                house.outbox.owe_security(tx, id_, Topic.STUCK)
+            continue
+        with house.store.begin("alert_closed") as tx:
+            incidents.close_alert(tx, id_, alert, house.clock())
+            incidents.note(tx, id_, "alert_resolved", house.clock(), where)
+    return [*_close_if_done(house, id_), tell_soon(id_, f"close-{cause}")]
+
+
+def _close_if_done(house: House, id_: str) -> Sequence[Task]:
+    """Close an incident whose key is dead, whose people know, and whose alerts are closed."""
+    if not id_.startswith("inc_"):
+        return []
+    with house.store.begin("close") as tx:
+        record = incidents.get(tx, id_)
+        alerts = incidents.open_alerts(tx, id_) if house.policy.close_alerts and house.reach.github else ()
+        if record.dead_at is None or record.state is State.CLOSED or alerts or notices.pending(tx, id_):
+            return []
+        ours = incidents.noted(tx, id_, "revoked")
+        disposition = Disposition.REVOKED if ours else Disposition.ALREADY_DEAD
+        incidents.change(tx, id_, state=State.CLOSED.value, disposition=disposition.value, closed_at=house.clock())
+        incidents.note(tx, id_, "closed", house.clock(), {"disposition": disposition.value})
+        idle = incidents.idle_deliveries(tx, id_)
+    gather.shred(house, idle)
+    log.info("incident_closed", incident=id_, disposition=disposition.value)
+    return []
+
+
+def sync(house: House, provider: str, account: str) -> Sequence[Task]:
+    """Bring an account's known keys up to date."""
+    for one in house.accounts.get(provider, ()):
+        if one.provider.account == account:
+            one.inventory.sync()
+    return []
+
+
+def tidy(house: House) -> Sequence[Task]:
+    """Forget sealed bodies that outlived their purpose."""
+    with house.store.begin("tidy") as tx:
+        deliveries.shred_before(tx, house.clock() - _SEALED_AT_MOST)
+    return []
+
+
+def _of(house: House, id_: str) -> tuple[Record, KnownKey | None, Account | None]:
+    """An incident, the key it was proved to be, and the account of that key."""
+    with house.store.read() as tx:
+        record = incidents.get(tx, id_)
+    for account in house.accounts.get(record.provider, ()):
+        if account.provider.account == record.account and record.key_id is not None:
+            return record, account.inventory.key(record.key_id), account
+    return record, None, None

@@ -1,0 +1,77 @@
+"""Have the tokens themselves in hand: from a delivery, or once more for an incident.
+
+Nothing here is kept. What came from GitHub is fetched again; what was sealed is
+opened again, until nobody needs it and it is shredded.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from responder.core.errors import Refused, Unavailable
+from responder.core.token import Token, fingerprint
+from responder.house import House
+from responder.scan import Scan
+from responder.seal import unseal
+from responder.sources import Material, doors
+from responder.store import deliveries, incidents
+from responder.store.deliveries import Delivery
+from responder.store.incidents import Record
+
+
+def material(house: House, delivery: Delivery, refs: Mapping[str, Any] | None = None) -> Iterator[Material]:
+    """What a delivery tells of, piece by piece.
+
+    Args:
+        house: to fetch and to open with.
+        delivery: the delivery.
+        refs: a part of what it refers to; None: all of it.
+
+    Raises:
+        Refused, Unavailable: as the door's own.
+    """
+    opened = None if delivery.sealed is None else unseal(house.private, delivery.sealed, delivery.id)
+    door = doors()[delivery.source]
+    return door.material(house.reach, delivery.refs if refs is None else refs, opened, delivery.received_at)
+
+
+def look_through(house: House, piece: Material) -> Scan:
+    """Scan one piece."""
+    if piece.kind == "diff":
+        return house.scanner.diff(piece.content, piece.path)
+    return house.scanner.text(piece.content, piece.path)
+
+
+def recall(house: House, record: Record) -> Token | None:
+    """The token of an incident, from any place that still shows it; None if none does.
+
+    Raises:
+        Unavailable: a place that may still show it cannot be asked right now.
+    """
+    away: Unavailable | None = None
+    with house.store.read() as tx:
+        sightings = incidents.sightings_of(tx, record.id)
+    for sighting in sightings:
+        with house.store.read() as tx:
+            delivery = deliveries.get(tx, sighting.delivery)
+        if delivery is None:
+            continue
+        try:
+            refs = doors()[delivery.source].narrow(delivery.refs, sighting.place)
+            for piece in material(house, delivery, refs):
+                for found in look_through(house, piece).findings:
+                    if fingerprint(found.token, house.pepper) == record.fingerprint:
+                        return found.token
+        except Refused:
+            continue
+        except Unavailable as error:
+            away = error
+    if away is not None:
+        raise away
+    return None
+
+
+def shred(house: House, ids: Sequence[str]) -> None:
+    """Forget the sealed bodies of these deliveries."""
+    if ids:
+        with house.store.begin("shred") as tx:
+            deliveries.shred(tx, ids)

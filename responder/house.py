@@ -1,0 +1,87 @@
+"""What the story needs, in one value that is handed from task to task."""
+
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from responder.outbox import Outbox
+from responder.proof import Account
+from responder.scan import Scanner
+from responder.sources import Reach
+from responder.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What the settings allow.
+
+    Attributes:
+        enforce: False: decide and tell, never call a mutating endpoint.
+        max_revokes_per_hour: beyond it leaks are held.
+        verify_seconds: how long to keep checking that a revoked key is dead.
+        close_alerts: close GitHub's alerts once the key is dead.
+    """
+
+    enforce: bool = True
+    max_revokes_per_hour: int = 100
+    verify_seconds: int = 900
+    close_alerts: bool = True
+
+
+class Locks:
+    """One at a time per token, within this process; the journal guards against the others."""
+
+    def __init__(self) -> None:
+        self._guard = threading.Lock()
+        self._held: dict[str, tuple[threading.Lock, int]] = {}
+
+    @contextmanager
+    def alone(self, name: str) -> Iterator[None]:
+        """Nobody else is in a block of the same *name*."""
+        with self._guard:
+            lock, users = self._held.get(name, (threading.Lock(), 0))
+            self._held[name] = (lock, users + 1)
+        try:
+            with lock:
+                yield
+        finally:
+            with self._guard:
+                lock, users = self._held.pop(name)
+                if users > 1:
+                    self._held[name] = (lock, users - 1)
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """Everything the story needs, handed in.
+
+    Attributes:
+        store: what is remembered.
+        scanner: finds tokens.
+        reach: what the worker can fetch with.
+        accounts: configured accounts by provider.
+        outbox: notices to people.
+        policy: what the settings allow.
+        pepper: names tokens; 32 bytes.
+        private: opens sealed bodies; 32 bytes.
+        clock: now, UTC.
+        holder: the name of this process.
+        is_alive: whether the process of that name lives.
+        ended: called when a delivery no longer occupies a place.
+    """
+
+    store: Store
+    scanner: Scanner
+    reach: Reach
+    accounts: Mapping[str, Sequence[Account]]
+    outbox: Outbox
+    policy: Policy
+    pepper: bytes = field(repr=False)
+    private: bytes = field(repr=False)
+    clock: Callable[[], datetime]
+    holder: str
+    is_alive: Callable[[str], bool]
+    ended: Callable[[str], None]
+    locks: Locks = field(default_factory=Locks)

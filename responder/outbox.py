@@ -1,0 +1,137 @@
+"""Notices owed to people: written with what they are about, sent until somebody has them.
+
+A notice that cannot be delivered does not vanish: the security team hears that
+the owner was not told.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+import structlog
+
+from responder.core.errors import Refused, Unavailable
+from responder.core.incident import Event, Incident, LeakedKey, State
+from responder.core.notice import Audience, Channel, Delivery, Notice, Topic
+from responder.store import Store, Transaction, deliveries, incidents, notices
+
+log = structlog.get_logger(__name__)
+
+_MOST_ATTEMPTS = 60
+"""With pauses growing to an hour, two and a half days."""
+
+
+class Carrier(Protocol):
+    """What takes a notice to a person (see `notify`)."""
+
+    def send(self, notice: Notice, incident: Incident, *, public_url: str | None) -> None:
+        """Return once accepted.
+
+        Raises:
+            Refused: it will never be accepted like this.
+            Unavailable: not now.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Outbox:
+    """Who is told what, and through what.
+
+    Attributes:
+        store: where notices wait.
+        mail: to owners, None if not configured.
+        channels: to the security team, None if not configured.
+        public_url: base of links in notices.
+        clock: now, UTC.
+    """
+
+    store: Store
+    mail: Carrier | None
+    channels: Carrier | None
+    public_url: str | None
+    clock: Callable[[], datetime]
+
+    def owe_owner(self, tx: Transaction, about: str, topic: Topic, email: str | None) -> bool:
+        """The key's owner is to be told, where there is an address and a mail server; whether that is news."""
+        if email is None or self.mail is None:
+            return False
+        return notices.owe(tx, about, Audience.OWNER, topic, Channel.MAIL, email, self.clock())
+
+    def owe_security(self, tx: Transaction, about: str, topic: Topic) -> bool:
+        """The security team is to be told; whether that is news.
+
+        With no channel configured nobody can be: that is an error in the log, for each case.
+        """
+        if self.channels is None:
+            log.error("nobody_to_tell", about=about, topic=topic.value)
+            return False
+        return notices.owe(tx, about, Audience.SECURITY, topic, Channel.APPRISE, "security", self.clock())
+
+    def send(self, about: str, claimer: str) -> float | None:
+        """Send what is pending about an incident or a delivery.
+
+        Returns:
+            Seconds after which to try again, or None if nothing is left.
+        """
+        with self.store.begin("claim") as tx:
+            claimed = notices.claim(tx, about, claimer, self.clock())
+        for notice in claimed:
+            self._send_one(about, notice)
+        with self.store.read() as tx:
+            left = [n for n in notices.of(tx, about) if n.status is Delivery.PENDING]
+        if not left:
+            return None
+        return min(5.0 * 2.0 ** min(n.attempts for n in left), 3600.0)
+
+    def _send_one(self, about: str, notice: Notice) -> None:
+        carrier = self.mail if notice.channel is Channel.MAIL else self.channels
+        status, why = Delivery.SENT, ""
+        try:
+            if carrier is not None:
+                carrier.send(notice, self._subject(about), public_url=self.public_url)
+            else:
+                status, why = Delivery.FAILED, "not configured any more"
+        except Unavailable as error:
+            gave_up = notice.attempts + 1 >= _MOST_ATTEMPTS
+            status, why = (Delivery.FAILED if gave_up else Delivery.PENDING), error.why
+        except Refused as error:
+            status, why = Delivery.FAILED, f"status {error.status}"
+        with self.store.begin("told") as tx:
+            notices.settle(tx, notice, status, self.clock())
+            detail = {"audience": notice.audience.value, "topic": notice.topic.value, "channel": notice.channel.value}
+            if status is Delivery.SENT:
+                incidents.note(tx, about, "notified", self.clock(), detail)
+            elif status is Delivery.FAILED:
+                incidents.note(tx, about, "not_notified", self.clock(), {**detail, "why": why})
+                if notice.audience is Audience.OWNER:
+                    self.owe_security(tx, about, Topic.UNDELIVERED)
+        if status is Delivery.FAILED:
+            log.error("person_not_told", about=about, audience=notice.audience.value, why=why)
+        elif status is Delivery.PENDING:
+            log.warning("notice_delayed", about=about, audience=notice.audience.value, why=why)
+
+    def _subject(self, about: str) -> Incident:
+        """The incident a notice is about; a delivery that got stuck is shown as one without a key."""
+        with self.store.read() as tx:
+            if about.startswith("inc_"):
+                return incidents.load(tx, about)
+            delivery = deliveries.get(tx, about)
+            lines = incidents.timeline(tx, about)
+        at = delivery.received_at if delivery else self.clock()
+        stuck = next((line for line in lines if line.event == "stuck"), Event(at, "stuck", {}))
+        return Incident(
+            id=about,
+            state=State.HELD,
+            disposition=None,
+            provider="",
+            account="",
+            family="",
+            key=LeakedKey("unknown"),
+            evidence="none",
+            decision="hold",
+            reason=str(stuck.detail.get("why", "A delivery could not be finished.")),
+            confirmed_dead=False,
+            opened_at=at,
+            timeline=lines,
+        )

@@ -1,0 +1,324 @@
+"""The story of a leaked key, from top to bottom.
+
+`contain` takes a delivery: fetch, scan, join the incident, identify, decide,
+write the intent down, revoke. It is one durable step, so that no token ever
+crosses from one step to another; `followup` holds what comes after.
+
+Every task may run twice. A key is touched only after the intent to do so is on
+disk, and a request whose outcome is unknown is never repeated before the
+provider's own list has been read.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+import structlog
+
+from responder import gather
+from responder.core.decision import SECOND_LOOK_SECONDS, Action, Case, Decision, Disposition, decide
+from responder.core.errors import Refused, Unavailable
+from responder.core.incident import State
+from responder.core.key import KnownKey
+from responder.core.liveness import Liveness
+from responder.core.notice import Topic
+from responder.core.revocation import Outcome, Revocation
+from responder.core.sighting import Sighting
+from responder.core.token import Fingerprint, Token, fingerprint
+from responder.engine import Task
+from responder.house import House
+from responder.proof import Account, Finding, identify
+from responder.scan import Finding as Found
+from responder.sources import Material
+from responder.store import Transaction, deliveries, incidents, revocations
+from responder.store.deliveries import Delivery
+from responder.store.incidents import Record
+
+log = structlog.get_logger(__name__)
+
+PAGE_AFTER = timedelta(minutes=15)
+GIVE_UP_AFTER = timedelta(hours=72)
+TELL_AT_THE_LATEST_SECONDS = 12.0
+"""The owner hears of a revocation once it is confirmed, and after this long at the latest."""
+
+_OUR_CREDENTIAL = (401, 403)
+"""Refusals that a person can mend without touching the leaked key: worth asking again."""
+
+
+def contain(house: House, delivery_id: str, attempt: int = 0) -> Sequence[Task]:
+    """Find every token that a delivery tells of, and deal with each; the delivery then ends."""
+    with house.store.read() as tx:
+        delivery = deliveries.get(tx, delivery_id)
+    if delivery is None:
+        return []
+    following: dict[str, Task] = {}
+    gaps: list[str] = []
+    try:
+        for piece in gather.material(house, delivery):
+            if piece.gap is not None:
+                gaps.append(piece.gap)
+                continue
+            scan = gather.look_through(house, piece)
+            gaps += [skipped.reason for skipped in scan.skipped]
+            for found in scan.findings:
+                following |= {task.key: task for task in _take_in(house, delivery, piece, found)}
+    except Unavailable as error:
+        return [*following.values(), *_again(house, delivery, attempt, error)]
+    except Refused as error:
+        return [*following.values(), *_stuck(house, delivery, attempt, error)]
+    finally:
+        house.ended(delivery_id)
+    return [*following.values(), *_end(house, delivery, sorted(set(gaps)), bool(following))]
+
+
+def _take_in(house: House, delivery: Delivery, piece: Material, found: Found) -> Sequence[Task]:
+    """Join the incident of one token, then deal with it."""
+    token = found.token
+    seen = fingerprint(token, house.pepper)
+    accounts = house.accounts.get(found.provider or "", ())
+    if found.confidence == "weak" and not accounts:
+        return []  # a shape that means nothing unless a provider recognises it
+    sighting = Sighting(piece.source, piece.place, piece.where, piece.at, delivery.id, piece.alert)
+    with house.locks.alone(seen.digest):
+        with house.store.begin("join") as tx:
+            provider, account = found.provider or "unknown", accounts[0].provider.account if accounts else ""
+            joined = incidents.join(tx, seen, provider, account, sighting, delivery.received_at)
+            record = incidents.get(tx, joined.incident_id)
+        if record.decision == Action.REVOKE or record.state in (State.HELD, State.CONTAINED):
+            return _rejoin(house, record, delivery.id)
+        if record.state is State.CLOSED and record.disposition != Disposition.NOT_OURS:
+            return _rejoin(house, record, delivery.id)
+        return deal_with(house, record, token, seen, accounts, since=delivery.received_at)
+
+
+def _rejoin(house: House, record: Record, cause: str) -> Sequence[Task]:
+    """What a further sighting of a token still asks for, once its incident has been decided."""
+    if record.decision == Action.REVOKE and record.revoked_at is None and house.policy.enforce:
+        return [Task("revoke", f"revoke:{record.id}:{cause}", (record.id, 0))]
+    if record.dead_at is not None:
+        return [Task("close", f"close:{record.id}:{cause}", (record.id, cause, 0))]
+    return []
+
+
+def deal_with(
+    house: House, record: Record, token: Token, seen: Fingerprint, accounts: Sequence[Account], since: datetime
+) -> Sequence[Task]:
+    """Identify, decide, write it down, and revoke if that was the decision."""
+    found = identify(token, seen, accounts, since)
+    now = house.clock()
+    looked_dead_at = record.looked_dead_at
+    if found.verdict is not None and found.verdict.liveness is Liveness.DEAD:
+        looked_dead_at = looked_dead_at or now
+    elif found.verdict is not None and found.verdict.liveness is Liveness.LIVE:
+        looked_dead_at = None
+    with house.store.read() as tx:
+        busy = revocations.since(tx, now - timedelta(hours=1)) >= house.policy.max_revokes_per_hour
+    case = Case(
+        found.match,
+        found.verdict,
+        own_key=found.own_key,
+        reachable=bool(accounts),
+        refreshed=found.refreshed,
+        dead_before=looked_dead_at is not None and now - looked_dead_at >= timedelta(seconds=SECOND_LOOK_SECONDS),
+        breaker_open=busy,
+    )
+    decision = decide(case)
+    following = _write_down(house, record, found, decision, looked_dead_at)
+    key = found.match.key
+    if decision.action is Action.REVOKE and house.policy.enforce and key is not None and found.account is not None:
+        return [*following, *record_answer(house, record.id, key, found.account.provider.revoke(key))]
+    return following
+
+
+def _write_down(
+    house: House, record: Record, found: Finding, decision: Decision, looked_dead_at: datetime | None
+) -> Sequence[Task]:
+    """One transaction: the decision, the intent to revoke, and whom to tell."""
+    now, id_ = house.clock(), record.id
+    key = found.match.key
+    would = decision.action is Action.REVOKE and not house.policy.enforce
+    undecided = decision.look_again_seconds is not None
+    waiting_since = (record.undecided_since or now) if undecided else None
+    overdue = waiting_since is not None and now - waiting_since >= PAGE_AFTER and looked_dead_at is None
+    abandoned = waiting_since is not None and now - waiting_since >= GIVE_UP_AFTER
+    held = decision.action is Action.HOLD and (not undecided or abandoned)
+    with house.store.begin("decide") as tx:
+        if found.match.evidence.proof and key is not None:
+            incidents.name_key(tx, id_, key)
+        changed = (record.decision, record.evidence) != (decision.action.value, found.match.evidence.word)
+        if changed:
+            detail = {"evidence": found.match.evidence.word, "candidates": len(found.match.keys)}
+            incidents.note(tx, id_, "matched", now, detail)
+            incidents.note(tx, id_, "decided", now, {"decision": decision.action.value, "reason": decision.reason})
+        state = State.HELD if held or would else State.CLOSED if decision.disposition is not None else State.OPEN
+        incidents.change(
+            tx,
+            id_,
+            state=state.value,
+            evidence=found.match.evidence.word,
+            decision=decision.action.value,
+            reason=decision.reason,
+            disposition=decision.disposition and decision.disposition.value,
+            looked_dead_at=looked_dead_at,
+            undecided_since=waiting_since,
+            looks=record.looks + 1,
+            closed_at=now if state is State.CLOSED else None,
+        )
+        if would:
+            incidents.note(tx, id_, "would_revoke", now, {"key": key and key.id})
+        elif decision.action is Action.REVOKE and key is not None:
+            revocations.intend(tx, key.provider, key.account, key.id, id_, house.holder, now)
+            incidents.note(tx, id_, "revoke_requested", now, {"key": key.id})
+        if held or would:
+            incidents.note(tx, id_, "held", now, {"reason": decision.reason})
+        if decision.disposition is not None:
+            incidents.note(tx, id_, "closed", now, {"disposition": decision.disposition.value})
+        owed = _owe_for(house, tx, id_, found, decision, page=held or would or overdue)
+    log.info("decided", incident=id_, decision=decision.action.value, evidence=found.match.evidence.word, held=held)
+    following = [tell_soon(id_, f"look{record.looks}")] if owed else []
+    if undecided and not abandoned:
+        pause = decision.look_again_seconds or 0.0
+        if waiting_since is not None and pause < SECOND_LOOK_SECONDS:
+            pause = min(max(pause, (now - waiting_since).total_seconds() / 4), 300.0)
+        following.append(Task("look", f"look:{id_}:{record.looks + 1}", (id_, record.looks + 1), pause))
+    if decision.disposition is Disposition.ALREADY_DEAD and found.match.evidence.proof:
+        following.append(Task("close", f"close:{id_}:gone", (id_, "gone", 0)))
+    return following
+
+
+def _owe_for(house: House, tx: Transaction, id_: str, found: Finding, decision: Decision, *, page: bool) -> bool:
+    """Write down who is to hear of a decision; of a revocation they hear once it has happened."""
+    owed = False
+    if page:
+        owed |= house.outbox.owe_security(tx, id_, Topic.HELD)
+    elif decision.disposition is Disposition.ALREADY_DEAD:
+        owed |= house.outbox.owe_security(tx, id_, Topic.ALREADY_DEAD)
+    if not decision.tell_owner or (decision.action is Action.REVOKE and house.policy.enforce):
+        return owed
+    if decision.disposition is Disposition.ALREADY_DEAD:
+        topic = Topic.ALREADY_DEAD
+    else:
+        topic = Topic.WARNED if decision.look_again_seconds is not None else Topic.HELD
+    for email in sorted({key.owner.email for key in found.match.keys if key.owner.email}):
+        owed |= house.outbox.owe_owner(tx, id_, topic, email)
+    return owed
+
+
+def record_answer(house: House, id_: str, key: KnownKey, answer: Revocation, attempt: int = 0) -> Sequence[Task]:
+    """Write down what the provider said to a request to revoke, with the notices that follow from it."""
+    now = house.clock()
+    done = answer.outcome in (Outcome.REVOKED, Outcome.ALREADY_GONE)
+    ours = answer.outcome is Outcome.REFUSED and answer.status in _OUR_CREDENTIAL
+    with house.store.begin("revoked") as tx:
+        known = None if ours or answer.outcome is Outcome.UNKNOWN else answer.outcome
+        revocations.settle(tx, key.provider, key.account, key.id, known, now)
+        event = {
+            Outcome.REVOKED: "revoked",
+            Outcome.ALREADY_GONE: "already_gone",
+            Outcome.REFUSED: "revoke_refused",
+            Outcome.UNKNOWN: "revoke_unknown",
+        }[answer.outcome]
+        incidents.note(tx, id_, event, now, {"key": key.id, "detail": answer.detail})
+        if done:
+            incidents.change(tx, id_, state=State.CONTAINED.value, revoked_at=now)
+            topic = Topic.REVOKED if answer.outcome is Outcome.REVOKED else Topic.ALREADY_DEAD
+            house.outbox.owe_owner(tx, id_, topic, key.owner.email)
+            house.outbox.owe_security(tx, id_, topic)
+        elif ours:
+            house.outbox.owe_security(tx, id_, Topic.STUCK)
+        elif answer.outcome is Outcome.REFUSED:
+            reason = f"The provider refused to revoke key {key.id}: {answer.detail}."
+            incidents.change(tx, id_, state=State.HELD.value, decision=Action.HOLD.value, reason=reason)
+            incidents.note(tx, id_, "held", now, {"reason": reason})
+            house.outbox.owe_owner(tx, id_, Topic.HELD, key.owner.email)
+            house.outbox.owe_security(tx, id_, Topic.HELD)
+    log.info("revocation_answered", incident=id_, provider=key.provider, key=key.id, outcome=answer.outcome.value)
+    if done:
+        late = Task("tell", f"tell:{id_}:late:0", (id_, "late", 0), TELL_AT_THE_LATEST_SECONDS)
+        return [Task("verify", f"verify:{id_}:0", (id_, 0)), late]
+    if ours or answer.outcome is Outcome.UNKNOWN:
+        wait = max(60.0 if ours else pause(attempt), answer.retry_after_seconds or 0.0)
+        again = Task("revoke", f"revoke:{id_}:{attempt + 1}", (id_, attempt + 1), wait)
+        return [again, tell_soon(id_, f"revoke{attempt}")] if ours else [again]
+    return [tell_soon(id_, "refused")]
+
+
+def _end(house: House, delivery: Delivery, gaps: Sequence[str], followed: bool) -> Sequence[Task]:
+    """A delivery was looked through; what could not be is told to a person, never called clean."""
+    with house.store.begin("ended") as tx:
+        outcome = "followed up" if followed else "nothing to follow up"
+        deliveries.end(tx, delivery.id, f"{outcome}, {len(gaps)} gaps" if gaps else outcome, house.clock())
+        if gaps:
+            why = f"Not everything could be looked through: {'; '.join(gaps[:5])}."
+            report_stuck(house, tx, delivery.id, why)
+        elif not followed and not incidents.any_from(tx, delivery.id):
+            deliveries.shred(tx, [delivery.id])
+    log.info("delivery_handled", delivery=delivery.id, source=delivery.source, followed=followed, gaps=len(gaps))
+    return [tell_soon(delivery.id, "gaps")] if gaps else []
+
+
+def _again(house: House, delivery: Delivery, attempt: int, error: Unavailable) -> Sequence[Task]:
+    """What tells us of the leak cannot be had right now: later, with a person told once it lasts."""
+    age = house.clock() - delivery.received_at
+    if age >= GIVE_UP_AFTER:
+        return _fail(house, delivery, f"Given up after 72 hours: {error}.")
+    wait = max(pause(attempt), error.retry_after_seconds or 0.0)
+    following = [_contain_later(delivery.id, attempt + 1, wait)]
+    log.warning("delivery_delayed", delivery=delivery.id, why=str(error), attempt=attempt)
+    if age >= PAGE_AFTER:
+        with house.store.begin("overdue") as tx:
+            report_stuck(house, tx, delivery.id, f"Waiting for 15 minutes and longer: {error}.")
+        following.append(tell_soon(delivery.id, f"overdue{attempt}"))
+    return following
+
+
+def _stuck(house: House, delivery: Delivery, attempt: int, error: Refused) -> Sequence[Task]:
+    """What tells us of the leak is refused: a person is told at once."""
+    expired = house.clock() - delivery.received_at >= GIVE_UP_AFTER
+    if error.status not in _OUR_CREDENTIAL or expired:
+        return _fail(house, delivery, f"Cannot be fetched: {error}.")
+    with house.store.begin("stuck") as tx:
+        report_stuck(house, tx, delivery.id, f"Our own credential was refused: {error}.")
+    return [_contain_later(delivery.id, attempt + 1, 60.0), tell_soon(delivery.id, f"stuck{attempt}")]
+
+
+def _fail(house: House, delivery: Delivery, why: str) -> Sequence[Task]:
+    with house.store.begin("failed") as tx:
+        deliveries.end(tx, delivery.id, why, house.clock(), failed=True)
+        report_stuck(house, tx, delivery.id, why)
+    return [tell_soon(delivery.id, "failed")]
+
+
+def report_stuck(house: House, tx: Transaction, about: str, why: str) -> None:
+    """Owe the security team a word about what cannot go on without them; once."""
+    if not incidents.noted(tx, about, "stuck"):
+        incidents.note(tx, about, "stuck", house.clock(), {"why": why})
+    house.outbox.owe_security(tx, about, Topic.STUCK)
+
+
+def give_up(house: House, task: Task, error: str) -> Sequence[Task]:
+    """A task failed for a reason nobody foresaw, again and again: a person is told."""
+    about = str(task.args[0]) if task.args else task.name
+    with house.store.begin("give_up") as tx:
+        if not about.startswith("inc_"):
+            deliveries.end(tx, about, f"failed: {error}", house.clock(), failed=True)
+        report_stuck(house, tx, about, f"The task {task.name} failed again and again: {error}.")
+    return [] if task.name == "tell" else [tell_soon(about, f"gave-up-{task.name}")]
+
+
+def pause(attempt: int) -> float:
+    """Seconds before the next attempt: 1, 2, 4 … 300."""
+    return float(min(2**attempt, 300))
+
+
+def tell_soon(about: str, cause: str) -> Task:
+    """Send what is owed about an incident or a delivery; one task per cause."""
+    return Task("tell", f"tell:{about}:{cause}:0", (about, cause, 0))
+
+
+def contain_now(delivery_id: str) -> Task:
+    """The task of a delivery that has just arrived."""
+    return Task("contain", f"contain:{delivery_id}:0", (delivery_id, 0))
+
+
+def _contain_later(delivery_id: str, attempt: int, wait: float) -> Task:
+    return Task("contain", f"contain:{delivery_id}:{attempt}", (delivery_id, attempt), wait)

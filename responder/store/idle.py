@@ -1,0 +1,28 @@
+"""Whether anything that was accepted is still on its way."""
+
+import sqlalchemy as sa
+
+from responder.core.decision import Action
+from responder.core.incident import State
+from responder.core.notice import Delivery
+from responder.store import Transaction
+from responder.store.tables import deliveries, incidents, notices
+
+
+def unfinished(tx: Transaction) -> int:
+    """How many deliveries, incidents and notices still have a next step of their own.
+
+    A held incident waits for a person; an open one that looked dead waits for its
+    second look, a quarter of an hour away: neither is counted.
+    """
+    waiting = deliveries.c.state.in_(("waiting", "started"))
+    second_look = sa.and_(incidents.c.decision == Action.HOLD.value, incidents.c.looked_dead_at.is_not(None))
+    moving = sa.or_(
+        sa.and_(incidents.c.state == State.OPEN.value, sa.not_(sa.func.coalesce(second_look, sa.false()))),
+        incidents.c.state == State.CONTAINED.value,
+    )
+    owed = notices.c.status == Delivery.PENDING.value
+    return sum(
+        tx.execute(sa.select(sa.func.count()).select_from(table).where(condition)).scalar_one()
+        for table, condition in ((deliveries, waiting), (incidents, moving), (notices, owed))
+    )
