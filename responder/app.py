@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -225,6 +226,7 @@ def _house(config: Settings, store: Any, engine: Any, ended: Any) -> Any:
         pepper=keys.pepper,
         private=keys.private,
         clock=now,
+        sleep=time.sleep,
         holder=engine.holder,
         is_alive=engine.is_alive,
         ended=ended,

@@ -37,6 +37,7 @@ log = structlog.get_logger(__name__)
 
 DEAD_IN_A_ROW = 3
 """So many answers one after another must say "dead" before it is believed: deletions spread slowly."""
+LOOK_SECONDS = 1.0
 _SEALED_AT_MOST = timedelta(hours=72)
 _FRESH_ENOUGH = timedelta(seconds=30)
 
@@ -117,15 +118,14 @@ def verify(house: House, id_: str, number: int) -> Sequence[Task]:
     record, key, account = _of(house, id_)
     if key is None or account is None or record.revoked_at is None or record.dead_at is not None:
         return []
+    dead, row = _watch(house, record, key, account)
     now = house.clock()
-    dead = _is_dead(house, record, key, account)
-    row = 0 if dead is False else record.dead_in_a_row + (1 if dead else 0)
     late = now - record.revoked_at >= timedelta(seconds=house.policy.verify_seconds)
     with house.store.begin("verified") as tx:
         incidents.change(tx, id_, dead_in_a_row=row)
         if row >= DEAD_IN_A_ROW:
             incidents.change(tx, id_, dead_at=now)
-            incidents.note(tx, id_, "confirmed_dead", now, {"looks": number + 1})
+            incidents.note(tx, id_, "confirmed_dead", now, {"looks_in_a_row": row})
         elif late and not incidents.noted(tx, id_, "still_alive" if dead is False else "not_confirmed"):
             incidents.change(tx, id_, state=State.HELD.value)
             incidents.note(tx, id_, "still_alive" if dead is False else "not_confirmed", now, {})
@@ -135,9 +135,22 @@ def verify(house: House, id_: str, number: int) -> Sequence[Task]:
         return [tell_soon(id_, "dead"), Task("close", f"close:{id_}:dead", (id_, "dead", 0))]
     if now - record.revoked_at >= GIVE_UP_AFTER:
         return [tell_soon(id_, "unverified")]
-    pause = 1.0 if dead else min(1.0 + number / 2, 60.0 if not late else 600.0)
-    following = [Task("verify", f"verify:{id_}:{number + 1}", (id_, number + 1), pause)]
+    wait = min(1.0 + number / 2, 600.0 if late else 60.0)
+    following = [Task("verify", f"verify:{id_}:{number + 1}", (id_, number + 1), wait)]
     return [*following, tell_soon(id_, f"verify{number}")] if late else following
+
+
+def _watch(house: House, record: Record, key: KnownKey, account: Account) -> tuple[bool | None, int]:
+    """Look until it is not seen dead, or was so often enough; the last look, and how many in a row."""
+    row = record.dead_in_a_row
+    while True:
+        dead = _is_dead(house, record, key, account)
+        if not dead:
+            return dead, 0 if dead is False else row
+        row += 1
+        if row >= DEAD_IN_A_ROW:
+            return True, row
+        house.sleep(LOOK_SECONDS)
 
 
 def _is_dead(house: House, record: Record, key: KnownKey, account: Account) -> bool | None:

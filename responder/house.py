@@ -67,6 +67,7 @@ class House:
         pepper: names tokens; 32 bytes.
         private: opens sealed bodies; 32 bytes.
         clock: now, UTC.
+        sleep: waits for seconds.
         holder: the name of this process.
         is_alive: whether the process of that name lives.
         ended: called when a delivery no longer occupies a place.
@@ -81,6 +82,7 @@ class House:
     pepper: bytes = field(repr=False)
     private: bytes = field(repr=False)
     clock: Callable[[], datetime]
+    sleep: Callable[[float], None]
     holder: str
     is_alive: Callable[[str], bool]
     ended: Callable[[str], None]

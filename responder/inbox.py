@@ -10,12 +10,15 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import structlog
 
-from responder.engine import Engine, Task
 from responder.store import Store, StoreUnavailable, deliveries
 from responder.store.deliveries import Delivery
+
+if TYPE_CHECKING:  # the receiver accepts, and must not pay for what executes
+    from responder.engine import Engine, Task
 
 log = structlog.get_logger(__name__)
 
@@ -60,7 +63,9 @@ class Waiter:
         task: makes the task for a delivery's id.
     """
 
-    def __init__(self, store: Store, folder: Path, engine: Engine, places: int, task: Callable[[str], Task]) -> None:
+    def __init__(
+        self, store: Store, folder: Path, engine: "Engine", places: int, task: Callable[[str], "Task"]
+    ) -> None:
         self._store = store
         self._folder = folder
         self._engine = engine
