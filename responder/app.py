@@ -221,6 +221,7 @@ def _house(config: Settings, store: Any, engine: Any, ended: Any) -> Any:
             enforce=config.mode == "enforce",
             max_revokes_per_hour=config.policy.max_revokes_per_hour,
             verify_seconds=config.policy.verify_seconds,
+            page_after=timedelta(seconds=config.policy.hold_page_seconds),
             close_alerts=config.github.resolve_alerts,
         ),
         pepper=keys.pepper,

@@ -23,7 +23,6 @@ from responder.house import House
 from responder.proof import Account
 from responder.respond import (
     GIVE_UP_AFTER,
-    PAGE_AFTER,
     contain,
     deal_with,
     pause,
@@ -66,7 +65,7 @@ def revoke(house: House, id_: str, attempt: int) -> Sequence[Task]:
             if intent.holder != house.holder and house.is_alive(intent.holder):
                 return [again]
             revocations.take_up(tx, key.provider, key.account, key.id, house.holder)
-            overdue = house.clock() - intent.requested_at >= PAGE_AFTER
+            overdue = house.clock() - intent.requested_at >= house.policy.page_after
             told = [tell_soon(id_, f"revoke{attempt}")] if overdue and _owe_stuck(house, tx, id_) else []
         try:
             listed = account.provider.is_listed(key)

@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from responder.outbox import Outbox
 from responder.proof import Account
@@ -21,12 +21,14 @@ class Policy:
         enforce: False: decide and tell, never call a mutating endpoint.
         max_revokes_per_hour: beyond it leaks are held.
         verify_seconds: how long to keep checking that a revoked key is dead.
+        page_after: how long a leak may stay undecided before the security team is paged.
         close_alerts: close GitHub's alerts once the key is dead.
     """
 
     enforce: bool = True
     max_revokes_per_hour: int = 100
     verify_seconds: int = 900
+    page_after: timedelta = timedelta(minutes=15)
     close_alerts: bool = True
 
 

@@ -35,7 +35,6 @@ from responder.store.incidents import Record
 
 log = structlog.get_logger(__name__)
 
-PAGE_AFTER = timedelta(minutes=15)
 GIVE_UP_AFTER = timedelta(hours=72)
 TELL_AT_THE_LATEST_SECONDS = 12.0
 """The owner hears of a revocation once it is confirmed, and after this long at the latest."""
@@ -138,18 +137,19 @@ def _write_down(
     would = decision.action is Action.REVOKE and not house.policy.enforce
     undecided = decision.look_again_seconds is not None
     waiting_since = (record.undecided_since or now) if undecided else None
-    overdue = waiting_since is not None and now - waiting_since >= PAGE_AFTER and looked_dead_at is None
+    overdue = waiting_since is not None and now - waiting_since >= house.policy.page_after and looked_dead_at is None
     abandoned = waiting_since is not None and now - waiting_since >= GIVE_UP_AFTER
     held = decision.action is Action.HOLD and (not undecided or abandoned)
     with house.store.begin("decide") as tx:
         if found.match.evidence.proof and key is not None:
             incidents.name_key(tx, id_, key)
-        changed = (record.decision, record.evidence) != (decision.action.value, found.match.evidence.word)
-        if changed:
+        state = State.HELD if held or would else State.CLOSED if decision.disposition is not None else State.OPEN
+        before = (record.decision, record.evidence, record.state)
+        news = before != (decision.action.value, found.match.evidence.word, state)
+        if news:
             detail = {"evidence": found.match.evidence.word, "candidates": len(found.match.keys)}
             incidents.note(tx, id_, "matched", now, detail)
             incidents.note(tx, id_, "decided", now, {"decision": decision.action.value, "reason": decision.reason})
-        state = State.HELD if held or would else State.CLOSED if decision.disposition is not None else State.OPEN
         incidents.change(
             tx,
             id_,
@@ -168,9 +168,9 @@ def _write_down(
         elif decision.action is Action.REVOKE and key is not None:
             revocations.intend(tx, key.provider, key.account, key.id, id_, house.holder, now)
             incidents.note(tx, id_, "revoke_requested", now, {"key": key.id})
-        if held or would:
+        if news and (held or would):
             incidents.note(tx, id_, "held", now, {"reason": decision.reason})
-        if decision.disposition is not None:
+        if news and decision.disposition is not None:
             incidents.note(tx, id_, "closed", now, {"disposition": decision.disposition.value})
         owed = _owe_for(house, tx, id_, found, decision, page=held or would or overdue)
     log.info("decided", incident=id_, decision=decision.action.value, evidence=found.match.evidence.word, held=held)
@@ -264,9 +264,9 @@ def _again(house: House, delivery: Delivery, attempt: int, error: Unavailable) -
     wait = max(pause(attempt), error.retry_after_seconds or 0.0)
     following = [_contain_later(delivery.id, attempt + 1, wait)]
     log.warning("delivery_delayed", delivery=delivery.id, why=str(error), attempt=attempt)
-    if age >= PAGE_AFTER:
+    if age >= house.policy.page_after:
         with house.store.begin("overdue") as tx:
-            report_stuck(house, tx, delivery.id, f"Waiting for 15 minutes and longer: {error}.")
+            report_stuck(house, tx, delivery.id, f"Cannot be fetched yet, still trying: {error}.")
         following.append(tell_soon(delivery.id, f"overdue{attempt}"))
     return following
 

@@ -15,7 +15,6 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, V
 
 PREFIX = "RESPONDER_"
 _NOT_SETTINGS = frozenset({"RESPONDER_CONFIG", "RESPONDER_FAILPOINT"})
-_RECEIVER_SECTIONS = {"github": ("webhook_secret",)}
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
@@ -84,6 +83,7 @@ class Notify(Section):
     """The security team's channels."""
 
     urls: Secrets = ()
+    recipient_domains: Words = ()
 
 
 class Policy(Section):
@@ -92,12 +92,19 @@ class Policy(Section):
     protected: Words = ()
     max_revokes_per_hour: int = Field(default=100, ge=0)
     verify_seconds: int = Field(default=900, ge=1)
+    hold_page_seconds: int = Field(default=900, ge=1)
 
 
 class Inventory(Section):
     """How often the list of known keys is brought up to date."""
 
     sync_seconds: int = Field(default=300, ge=1)
+
+
+class CatchUp(Section):
+    """How often what webhooks missed is looked for."""
+
+    seconds: int = Field(default=300, ge=0)
 
 
 class Settings(Section):
@@ -114,6 +121,7 @@ class Settings(Section):
     notify: Notify = Notify()
     policy: Policy = Policy()
     inventory: Inventory = Inventory()
+    catch_up: CatchUp = CatchUp()
 
     @model_validator(mode="after")
     def _possible(self) -> "Settings":

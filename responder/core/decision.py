@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from responder.core.key import KeyKind, Tier
 from responder.core.liveness import Liveness, Verdict
-from responder.core.match import Match
+from responder.core.match import Evidence, Match
 
 SECOND_LOOK_SECONDS = 900
 """A token that looks dead is looked at again no sooner than this: outages answer 401 too."""
@@ -84,6 +84,13 @@ class Decision:
     look_again_seconds: float | None = None
 
 
+_PROOFS = {
+    Evidence.FINGERPRINT: "Its fingerprint is that of",
+    Evidence.PROVIDER_HASH: "The provider's own digest of it names",
+    Evidence.PROBE: "It is alive, in a project where it can only be",
+}
+
+
 def decide(case: Case) -> Decision:
     """Return the first row of the table that fits *case*; every case has one."""
     if case.own_key:
@@ -103,7 +110,7 @@ def _decide_proved(case: Case) -> Decision:
     key = case.match.key
     if key is None:
         return _hold("A proof that names several keys contradicts itself.")
-    how = f"Proved by {case.match.evidence.word.replace('_', ' ')} to be key {key.id}"
+    how = f"{_PROOFS[case.match.evidence]} key {key.id}"
     if key.gone_at is not None or (case.verdict is not None and case.verdict.liveness is Liveness.DEAD):
         return Decision(
             Action.IGNORE,

@@ -11,9 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import psycopg
 import sqlalchemy as sa
-from psycopg import sql
 
 from responder import failpoint
 
@@ -107,6 +105,9 @@ class Store:
         Raises:
             StoreUnavailable: the connection is lost.
         """
+        import psycopg  # noqa: PLC0415 -- nothing that SQLite needs
+        from psycopg import sql  # noqa: PLC0415
+
         try:
             with psycopg.connect(self._engine.url.set(drivername="postgresql").render_as_string(False)) as connection:
                 connection.autocommit = True

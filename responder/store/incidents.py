@@ -98,8 +98,7 @@ def join(
     statement = statement.on_conflict_do_nothing(index_elements=["incident_id", "source", "place"])
     seen_new = tx.execute(statement).rowcount == 1
     if seen_new:
-        detail = {"source": sighting.source.value, "where": sighting.where}
-        note(tx, id_, "received" if new else "sighted", received_at, detail)
+        note(tx, id_, "received", received_at, {"source": sighting.source.value})
     return Joined(id_, new, seen_new)
 
 

@@ -1,0 +1,135 @@
+"""Find whole tokens in one line of text, by rules.
+
+Linear: looks at every ``sk-`` once, never at more than a token's length after it. Refuses to return
+part of a token: what does not end as its family ends is not found at all.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+from responder.scan import chance
+from responder.scan.rules import Rule
+from responder.scan.shape import LONGEST
+
+_RUN = re.compile(r"[A-Za-z0-9_-]*").match
+_SHORTEST = 16
+_SEEN_BEFORE, _SEEN_AFTER = 160, 60
+_CLEAN = re.compile(
+    r"""(?: (?:^|[^A-Za-z0-9_-]) _{0,3}                # nothing, or emphasis as in Markdown
+        | \\[abefnrtv0"'/] | \\[0-7]{3} | \\u[0-9a-fA-F]{4} | \\u\{[0-9a-fA-F]{1,6}\} | \\x[0-9a-fA-F]{2}
+        | %[0-9a-fA-F]{2} | =[0-9A-F]{2} | \[[0-9;]{0,12}m
+        )\Z""",
+    re.VERBOSE,
+).search
+_LONGEST_BORDER = 18
+_CUT = ("..", "…", "\xe2\x80\xa6", "•", "\xe2\x80\xa2", "***", "${", "{", "%s", "[R", "[r", "[MASK", "<red", "<RED")
+
+
+class Read(NamedTuple):
+    """A token and where it stands."""
+
+    start: int
+    value: str
+    rule: Rule
+
+
+@dataclass(frozen=True)
+class Reader:
+    """Rules, ready to read with."""
+
+    rules: Sequence[Rule]
+
+    def read(self, line: str, before: str = "") -> Iterator[Read]:
+        """Every token in *line*; *before* is the text that precedes it, for context only."""
+        at = line.find("sk-")
+        while at >= 0:
+            found = self._at(line, at, before)
+            if found:
+                yield found
+            at = line.find("sk-", at + (len(found.value) if found else 3))
+
+    def closed(self, value: str, family: str) -> bool:
+        """Whether *value*, of *family*, says itself where it ends, so that nothing can follow."""
+        rule = self._named[family]
+        return any(
+            shape.closed and (found := shape.match(value, len(prefix))) is not None and found.end() == len(value)
+            for prefix in rule.prefixes
+            if value.startswith(prefix)
+            for shape in rule.shapes
+        )
+
+    def strong(self, family: str) -> bool:
+        """Whether tokens of *family* may act by themselves."""
+        return self._named[family].confidence == "strong"
+
+    @cached_property
+    def _named(self) -> dict[str, Rule]:
+        return {rule.family: rule for rule in self.rules}
+
+    def _at(self, line: str, at: int, before: str) -> Read | None:
+        match = _RUN(line, at, at + LONGEST + 1)
+        run = match[0] if match else ""
+        if line[at - 1 : at] == "_" and run.endswith("_"):
+            run = run[:-1]  # Emphasis in Markdown.
+        if len(run) < _SHORTEST:
+            return None
+        clean = _is_clean(line, at)
+        nearest: tuple[int, Read] | None = None
+        for rule in self.rules:
+            if nearest and not rule.near:
+                break
+            if rule.clean and not clean:
+                continue
+            value = _value(rule, run)
+            if not value or (rule.confidence == "weak" and _is_cut(line, at + len(run))):
+                continue
+            if not rule.near:
+                return Read(at, value, rule)
+            distance = _distance(rule.near, line, at, at + len(value), before)
+            if distance is not None and (nearest is None or distance < nearest[0]):
+                nearest = (distance, Read(at, value, rule))
+        return nearest[1] if nearest else None
+
+
+def _value(rule: Rule, run: str) -> str:
+    if run.startswith(rule.never):
+        return ""
+    for prefix in rule.prefixes:
+        if not run.startswith(prefix):
+            continue
+        for shape in rule.shapes:
+            found = shape.match(run, len(prefix))
+            if found and found.end() <= LONGEST and _is_random(rule, "".join(found.groups())):
+                return run[: found.end()]
+    return ""
+
+
+def _is_random(rule: Rule, body: str) -> bool:
+    lowered = body.lower()
+    return (
+        chance.entropy(body) >= rule.entropy
+        and not chance.is_made_up(body)
+        and not any(word in lowered for word in rule.words)
+        and (rule.kinds <= 1 or chance.kinds(body) >= rule.kinds)
+        and (not rule.changes or chance.changes(body) >= rule.changes)
+        and (rule.wordiness >= 1 or chance.wordiness(body) <= rule.wordiness)
+    )
+
+
+def _is_clean(line: str, at: int) -> bool:
+    return _CLEAN(line, max(0, at - _LONGEST_BORDER), at) is not None
+
+
+def _is_cut(line: str, end: int) -> bool:
+    return line.startswith(_CUT, end)
+
+
+def _distance(words: Sequence[str], line: str, start: int, end: int, before: str) -> int | None:
+    left = (before + line[:start])[-_SEEN_BEFORE:].lower()
+    right = line[end : end + _SEEN_AFTER].lower()
+    distances = [len(left) - left.rfind(word) for word in words if word in left]
+    distances += [right.find(word) for word in words if word in right]
+    return min(distances, default=None)
