@@ -30,7 +30,7 @@ class Inventory:
     Args:
         store: where they are kept.
         provider: who lists them.
-        protected: key ids, or globs of key names, that need a person's approval.
+        protected: key ids, or globs of names, projects and owners, that need a person's approval.
         clock: now, UTC.
     """
 
@@ -118,5 +118,7 @@ class Inventory:
         return problem is None
 
     def _tiered(self, key: KnownKey) -> KnownKey:
-        guarded = any(key.id == rule or fnmatchcase(key.name, rule) for rule in self._protected)
+        """Protected by hand, or by the policy: its id, or a glob of its name, project or owner."""
+        names = (key.name, key.project or "", key.project_name or "", key.owner.email or "", key.owner.id)
+        guarded = any(key.id == rule or any(fnmatchcase(name, rule) for name in names) for rule in self._protected)
         return replace(key, tier=Tier.PROTECTED) if guarded else key

@@ -94,20 +94,12 @@ def _chr(code: int, otherwise: str) -> str:
     return chr(code) if code < 256 else otherwise if code > 0x10FFFF else "\xbf"
 
 
-class Joined(NamedTuple):
-    """A literal put together from its pieces so far."""
-
-    value: str
-    explicit: bool
-
-
-def join(block: bytes, at: int) -> Iterator[Joined]:
+def join(block: bytes, at: int) -> Iterator[str]:
     """The string whose first piece begins at *at*, longer by one piece each time."""
     run = _RUN(block, at)
     value = run[0] if run else b""
     position = at + len(value)
     joining: bool | None = None
-    explicit = False
     for _ in range(_PIECES):
         glue = _GLUE(block, position)
         if glue is None:
@@ -125,9 +117,7 @@ def join(block: bytes, at: int) -> Iterator[Joined]:
         position = piece.end()
         if len(value) > LONGEST:
             return
-        # Two literals a space or line end apart may be two values; anything else says they are one.
-        explicit = explicit or glue[0].strip(b"\"'` \t\r\n") != b"" or len(glue[0]) == 2
-        yield Joined(value.decode("latin-1"), explicit)
+        yield value.decode("latin-1")
 
 
 class Decoded(NamedTuple):

@@ -8,6 +8,7 @@ cannot backtrack, already a dependency, and several times faster than one `bytes
 
 import re
 from collections.abc import Callable, Iterator
+from operator import itemgetter
 from typing import NamedTuple
 
 from pydantic_core import SchemaValidator, core_schema
@@ -21,22 +22,22 @@ _QUOTE = "[\"'`]"
 _BREAK = r"\r?\n[+ \t]{0,32}"
 
 
-def _escaped(code: int) -> str:
-    """The ways to write the character *code* as an escape."""
-    high, low = f"{code:02x}"
-    digit = low if low.isdigit() else f"[{low}{low.upper()}]"
-    byte, octal = high + digit, f"{code:o}"
-    return (
-        rf"\\{{1,4}}u\{{?0{{0,4}}{byte}|\\{{1,4}}x{byte}|\\{{1,4}}0?{octal}|%(?:25){{0,3}}{byte}|%u00{byte}"
-        rf"|&(?:amp;){{0,2}}#(?:0{{0,4}}{code}|[xX]0{{0,4}}{byte})|={byte.upper() if low.isdigit() else high + low.upper()}"
-    )
-
-
+# The dash of `sk-` as an escape, behind the two letters as they are.
+_DASH = (
+    r"\\{1,4}(?:u002[dD]|u\{0{0,4}2[dD]|x2[dD]|0?55|-|N\{)|%(?:25){0,3}2[dD]|%u002[dD]"
+    r"|&(?:amp;){0,2}(?:#0{0,4}45|#[xX]0{0,4}2[dD]|hyphen;|dash;)|=2D"
+)
+# The s as an escape, the k as itself or another. No escape begins with its own mark here: backslashes,
+# percent and ampersand signs are too frequent to stop at.
+_LETTER = (
+    r"u0073(?:k|\\)|u\{0{0,4}73\}|x73(?:k|\\)|%73(?:k|%6)|%2573(?:k|%256)|%u0073"
+    r"|#0{0,3}115;|#[xX]0{0,2}73;|\\0?163(?:k|\\)|=73(?:k|=6)"
+)
 _KINDS = {
     "plain": "sk-[A-Za-z0-9_-]{13}",
     "split": rf"sk-[A-Za-z0-9_-]{{0,12}}(?:{_QUOTE}|\\|%(?:25){{0,3}}[0-9A-Fa-f]{{2}}|&(?:amp;)?#|=(?:[0-9A-F]{{2}}|\r?\n))",
     "parted": rf"{_QUOTE}sk{_QUOTE}",
-    "escaped": rf"sk(?:{_escaped(0x2D)}|\\{{1,4}}-|\\{{1,4}}N\{{|&hyphen;|&dash;)|(?:{_escaped(0x73)});?(?:k|\\|%6|&|=6)",
+    "escaped": rf"sk(?:{_DASH})|{_LETTER}",
     # Base64: where in a group of four the needle begins is known, which says how to decode around it.
     # The last of each line: the same, encoded once more.
     "base64_0": "c2s[tlm]|c2tc|cwBrAC0|YzJzd[C-H]|[MSWb][0Ek]5yT[FG]|emF5M",
@@ -71,7 +72,7 @@ class Needles:
         if diff:
             kinds["binary"] = _MARKERS
         self._any = _compiled("|".join(kinds.values()))
-        self._each = re.compile("|".join(f"(?P<{kind}>{text})" for kind, text in kinds.items()).encode("latin-1"))
+        self._each = [(kind, _compiled(text), re.compile(text.encode("latin-1"))) for kind, text in kinds.items()]
 
     def find(self, content: bytes) -> Iterator[Hit]:
         """Every needle in *content*, in order."""
@@ -82,15 +83,24 @@ class Needles:
                 yield from self._narrow(content, start, end)
 
     def _narrow(self, content: bytes, start: int, end: int) -> Iterator[Hit]:
-        if end - start <= _LEAF:
-            for match in self._each.finditer(content, start, min(len(content), end + _REACH)):
-                if match.start() < end and match.lastgroup:
-                    yield Hit(match.lastgroup, match.start())
+        """The needles that begin between *start* and *end*, where there are some."""
+        if end - start > _LEAF:
+            middle = (start + end) // 2
+            for low, high in ((start, middle), (middle, end)):
+                if self._any(content[low : high + _REACH].decode("latin-1")):
+                    yield from self._narrow(content, low, high)
             return
-        middle = (start + end) // 2
-        for low, high in ((start, middle), (middle, end)):
-            if self._any(content[low : high + _REACH].decode("latin-1")):
-                yield from self._narrow(content, low, high)
+        text = content[start : end + _REACH].decode("latin-1")
+        yield from sorted(
+            (
+                Hit(kind, match.start())
+                for kind, is_in, pattern in self._each
+                if is_in(text)
+                for match in pattern.finditer(content, start, min(len(content), end + _REACH))
+                if match.start() < end
+            ),
+            key=itemgetter(1),
+        )
 
 
 def _compiled(pattern: str) -> Callable[[str], bool]:

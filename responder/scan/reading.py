@@ -74,17 +74,19 @@ class Reader:
         run = match[0] if match else ""
         if line[at - 1 : at] == "_" and run.endswith("_"):
             run = run[:-1]  # Emphasis in Markdown.
-        if len(run) < _SHORTEST:
+        if len(run) < _SHORTEST or run.startswith("sk-", 3):
             return None
-        clean = _is_clean(line, at)
+        clean: bool | None = None
         nearest: tuple[int, Read] | None = None
-        for rule in self.rules:
+        for rule in self._beginning(run[3]):
             if nearest and not rule.near:
                 break
-            if rule.clean and not clean:
-                continue
+            if rule.clean:
+                clean = _is_clean(line, at) if clean is None else clean
+                if not clean:
+                    continue
             value = _value(rule, run)
-            if not value or (rule.confidence == "weak" and _is_cut(line, at + len(run))):
+            if not value or (rule.confidence == "weak" and line.startswith(_CUT, at + len(run))):
                 continue
             if not rule.near:
                 return Read(at, value, rule)
@@ -92,6 +94,22 @@ class Reader:
             if distance is not None and (nearest is None or distance < nearest[0]):
                 nearest = (distance, Read(at, value, rule))
         return nearest[1] if nearest else None
+
+    def _beginning(self, character: str) -> Sequence[Rule]:
+        """The rules for tokens with *character* behind ``sk-``, in order."""
+        return self._starting.get(character, self._anything)
+
+    @cached_property
+    def _anything(self) -> Sequence[Rule]:
+        return [rule for rule in self.rules if "sk-" in rule.prefixes]
+
+    @cached_property
+    def _starting(self) -> dict[str, Sequence[Rule]]:
+        letters = {prefix[3] for rule in self.rules for prefix in rule.prefixes if prefix != "sk-"}
+        return {
+            letter: [rule for rule in self.rules if any(p[3:4] in ("", letter) for p in rule.prefixes)]
+            for letter in letters
+        }
 
 
 def _value(rule: Rule, run: str) -> str:
@@ -121,10 +139,6 @@ def _is_random(rule: Rule, body: str) -> bool:
 
 def _is_clean(line: str, at: int) -> bool:
     return _CLEAN(line, max(0, at - _LONGEST_BORDER), at) is not None
-
-
-def _is_cut(line: str, end: int) -> bool:
-    return line.startswith(_CUT, end)
 
 
 def _distance(words: Sequence[str], line: str, start: int, end: int, before: str) -> int | None:

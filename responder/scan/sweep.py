@@ -174,8 +174,7 @@ class Sweep:
     def _join(self, view: View, at: int, spot: _Spot, *, extend: bool) -> None:
         """Report the literal that begins at *at*, put together, if that makes a token of it.
 
-        Unless told to *extend*, what ends by its own shape is continued only behind an operator, and only
-        into what ends by its own shape, too.
+        Unless told to *extend*, what ends by its own shape is continued only into what does so, too.
         """
         block = view.block(at)
         start = max(block.text.rfind(b"\n", 0, block.at) + 1, block.at - 120)
@@ -183,8 +182,8 @@ class Sweep:
         before = view.before(view.start(at))
         best: tuple[str, str] | None = None
         ended = not extend
-        for value, explicit in layers.join(block.text, block.at):
-            if len(value) < _SHORTEST or not (extend or explicit):
+        for value in layers.join(block.text, block.at):
+            if len(value) < _SHORTEST:
                 continue
             for token, family in self._ask(lead + value, before, spot.place):
                 if not value.startswith(token) or len(token) < len(value.rstrip("-_")):

@@ -11,6 +11,7 @@ read. Counts only give line numbers. Lines end at line feeds and nowhere else.
 
 import re
 from bisect import bisect_right
+from operator import itemgetter
 from typing import NamedTuple, Protocol
 
 from responder.scan.names import file_name, headed
@@ -44,8 +45,13 @@ class Block(NamedTuple):
 
     def origin(self, offset: int) -> int:
         """Where in the input the character at *offset* is."""
-        here, there = self.lines[bisect_right(self.lines, (offset, 1 << 62)) - 1]
+        here, there = self.lines[max(0, bisect_right(self.lines, (offset, 1 << 62)) - 1)]
         return there + offset - here
+
+    def moved(self, origin: int) -> "Block":
+        """The same text around the character that is at *origin* in the input."""
+        here, there = self.lines[bisect_right(self.lines, origin, key=itemgetter(1)) - 1]
+        return self._replace(at=here + origin - there)
 
 
 class Unread(NamedTuple):
@@ -135,6 +141,8 @@ class Patch:
         self._line, self._line_end = 0, 0
         self._here: Place | None = None
         self._counted, self._number = 0, 0
+        self._block: Block | None = None
+        self._reusable = 0
 
     def place(self, at: int) -> Place | None:
         if at >= self._line_end:
@@ -157,6 +165,13 @@ class Patch:
         return self.content[max(self._section, start - _CONTEXT) : start]
 
     def block(self, at: int) -> Block:
+        if not self._block or not self._block.lines[0][1] <= at < self._reusable:
+            self._block = self._around(at)
+            half = self._block.lines[len(self._block.lines) // 2]
+            self._reusable = half[1] if half[0] > self._block.at else 0
+        return self._block.moved(at)
+
+    def _around(self, at: int) -> Block:
         here = self.start(at)
         low, high, columns = (
             (self._hunk.start, self._hunk.end, self._hunk.columns)
@@ -169,7 +184,7 @@ class Patch:
         else:
             above = self._above(self._line, low, columns)
         pieces = [above, self.content[here : min(self._line_end + 1, at + AFTER)]]
-        lines, size = [(0, 0), (len(above), here)], len(above) + len(pieces[1])
+        lines, size = [(len(above), here)], len(above) + len(pieces[1])
         position, most = self._line_end + 1, size + AFTER
         for _ in range(_LINES_AFTER):
             if position >= high or size >= most:

@@ -7,7 +7,7 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from responder.store import Transaction
-from responder.store.dialect import insert
+from responder.store.dialect import add
 from responder.store.tables import deliveries as t
 
 
@@ -43,8 +43,7 @@ def accept(tx: Transaction, delivery: Delivery) -> bool:
         "received_at": delivery.received_at,
         "state": "waiting",
     }
-    statement = insert(tx, t).values(row).on_conflict_do_nothing(index_elements=["id"])
-    return tx.execute(statement).rowcount == 1
+    return add(tx, t, row, ["id"])
 
 
 def next_waiting(tx: Transaction, limit: int) -> Sequence[str]:

@@ -1,4 +1,6 @@
-"""The one statement that SQLite and PostgreSQL share but SQLAlchemy imports twice."""
+"""INSERT with an eye on conflicts: SQLite and PostgreSQL share it, SQLAlchemy imports it twice."""
+
+from collections.abc import Mapping, Sequence
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
@@ -9,3 +11,12 @@ from responder.store import Transaction
 def insert(tx: Transaction, table: sa.Table) -> sqlite.Insert | postgresql.Insert:
     """An INSERT that understands ``on_conflict_…`` in the dialect of *tx*."""
     return sqlite.insert(table) if tx.dialect.name == "sqlite" else postgresql.insert(table)
+
+
+def add(tx: Transaction, table: sa.Table, row: Mapping[str, object], unique: Sequence[str]) -> bool:
+    """Add *row* unless one with the same *unique* columns is there; whether it was added.
+
+    The row itself is asked for: what drivers count after such an INSERT is not to be relied on.
+    """
+    statement = insert(tx, table).values(dict(row)).on_conflict_do_nothing(index_elements=unique)
+    return tx.execute(statement.returning(sa.literal(1))).first() is not None

@@ -12,7 +12,7 @@ from responder.core.key import KnownKey, Owner
 from responder.core.sighting import Alert, Sighting, Source
 from responder.core.token import Fingerprint
 from responder.store import Transaction, notices
-from responder.store.dialect import insert
+from responder.store.dialect import add
 from responder.store.tables import events, incidents, sightings
 
 
@@ -81,8 +81,7 @@ def join(
         "dead_in_a_row": 0,
         "looks": 0,
     }
-    statement = insert(tx, incidents).values(row).on_conflict_do_nothing(index_elements=["fingerprint"])
-    new = tx.execute(statement).rowcount == 1
+    new = add(tx, incidents, row, ["fingerprint"])
     id_ = tx.execute(sa.select(incidents.c.id).where(incidents.c.fingerprint == seen.digest)).scalar_one()
     place = {
         "incident_id": id_,
@@ -94,9 +93,7 @@ def join(
         "repository": sighting.alert and sighting.alert.repository,
         "alert": sighting.alert and sighting.alert.number,
     }
-    statement = insert(tx, sightings).values(place)
-    statement = statement.on_conflict_do_nothing(index_elements=["incident_id", "source", "place"])
-    seen_new = tx.execute(statement).rowcount == 1
+    seen_new = add(tx, sightings, place, ["incident_id", "source", "place"])
     if seen_new:
         note(tx, id_, "received", received_at, {"source": sighting.source.value})
     return Joined(id_, new, seen_new)

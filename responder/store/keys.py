@@ -6,7 +6,7 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from responder.core.key import KeyKind, KnownKey, Mask, Owner
+from responder.core.key import KeyKind, KnownKey, Mask, Owner, Tier
 from responder.core.token import Fingerprint
 from responder.store import Transaction
 from responder.store.dialect import insert
@@ -86,8 +86,15 @@ def write(tx: Transaction, keys: Iterable[KnownKey], now: datetime) -> None:
 
 
 def bury(tx: Transaction, provider: str, account: str, started: datetime) -> int:
-    """Turn every key that no list begun at *started* or later showed into a tombstone; return how many."""
-    missing = sa.and_(t.c.provider == provider, t.c.account == account, t.c.seen_at < started, t.c.gone_at.is_(None))
+    """Turn every key that no list begun at *started* or later showed into a tombstone; return how many.
+
+    Keys above projects are left alone unless one of them was shown: the credential that lists
+    is one itself, so a list without any was withheld, and they are unknown, not gone.
+    """
+    mine = sa.and_(t.c.provider == provider, t.c.account == account)
+    above = sa.select(t.c.key_id).where(mine, t.c.project.is_(None), t.c.seen_at >= started).limit(1)
+    shown = sa.or_(t.c.project.is_not(None), sa.literal(tx.execute(above).first() is not None))
+    missing = sa.and_(mine, t.c.seen_at < started, t.c.gone_at.is_(None), shown)
     return tx.execute(sa.update(t).where(missing).values(gone_at=started)).rowcount
 
 
@@ -99,6 +106,17 @@ def bury_one(tx: Transaction, provider: str, account: str, key_id: str, now: dat
 def bind(tx: Transaction, key: KnownKey, digest: str) -> None:
     """Remember that the token with this fingerprint was proved to be *key*."""
     tx.execute(sa.update(t).where(*_is(key.provider, key.account, key.id)).values(fingerprint=digest))
+
+
+def set_tier(tx: Transaction, provider: str, account: str, key_id: str, tier: Tier | None) -> bool:
+    """Protect a key by hand, or leave it to the policy again; whether there is such a key."""
+    change = sa.update(t).where(*_is(provider, account, key_id)).values(tier=tier and tier.value)
+    return tx.execute(change).rowcount == 1
+
+
+def count(tx: Transaction) -> int:
+    """How many keys are listed, tombstones apart."""
+    return tx.execute(sa.select(sa.func.count()).select_from(t).where(t.c.gone_at.is_(None))).scalar_one()
 
 
 def listing(tx: Transaction, provider: str, account: str) -> Listing | None:
@@ -136,5 +154,6 @@ def _key(row: sa.Row[tuple[object, ...]]) -> KnownKey:
         created_at=row.created_at,
         last_used_at=row.last_used_at,
         fingerprint=row.fingerprint,
+        tier=Tier(row.tier or Tier.STANDARD),
         gone_at=row.gone_at,
     )

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from responder.core.notice import Audience, Channel, Delivery, Notice, Topic
 from responder.store import Transaction
-from responder.store.dialect import insert
+from responder.store.dialect import add
 from responder.store.tables import notices as t
 
 _CLAIM = timedelta(minutes=5)
@@ -30,9 +30,7 @@ def owe(
         "attempts": 0,
         "written_at": now,
     }
-    statement = insert(tx, t).values(row)
-    statement = statement.on_conflict_do_nothing(index_elements=["incident_id", "audience", "topic", "channel", "to"])
-    return tx.execute(statement).rowcount == 1
+    return add(tx, t, row, ["incident_id", "audience", "topic", "channel", "to"])
 
 
 def claim(tx: Transaction, incident_id: str, claimer: str, now: datetime) -> Sequence[Notice]:

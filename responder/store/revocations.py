@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from responder.core.revocation import Outcome
 from responder.store import Transaction
-from responder.store.dialect import insert
+from responder.store.dialect import add
 from responder.store.tables import revocations as t
 
 
@@ -41,8 +41,7 @@ def intend(
         "requested_at": now,
         "attempts": 0,
     }
-    statement = insert(tx, t).values(row).on_conflict_do_nothing(index_elements=["provider", "account", "key_id"])
-    return tx.execute(statement).rowcount == 1
+    return add(tx, t, row, ["provider", "account", "key_id"])
 
 
 def get(tx: Transaction, provider: str, account: str, key_id: str) -> Intent | None:

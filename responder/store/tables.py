@@ -189,6 +189,7 @@ known_keys = Table(
     Column("created_at", Instant),
     Column("last_used_at", Instant),
     Column("fingerprint", Text),
+    Column("tier", Text),  # set by hand; NULL: as the policy says
     Column("gone_at", Instant),
     Column("seen_at", Instant, nullable=False),  # when a list last showed it
     Index("ix_known_keys_mask_tail", "mask_tail"),
@@ -203,6 +204,14 @@ listings = Table(
     Column("tried_at", Instant, nullable=False),
     Column("complete_at", Instant),
     Column("problem", Text),
+)
+
+damages = Table(
+    "damages",  # what a leaked key was used for, as far as the provider tells
+    metadata,
+    Column("incident_id", Text, primary_key=True),
+    Column("asked_at", Instant, nullable=False),
+    Column("report", Json, nullable=False),
 )
 
 heartbeats = Table(
