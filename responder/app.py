@@ -18,6 +18,9 @@ from responder.settings import Settings
 logger = structlog.get_logger(__name__)
 
 HEARTBEAT = "worker"
+STOP_FILE = "STOP"
+"""In the data directory: while it is there, nothing is revoked or closed; intake goes on."""
+
 _BEAT_SECONDS = 2.0
 _STALE = timedelta(seconds=15)
 _PLACES = 24
@@ -147,6 +150,7 @@ class Worker:
                 who = (one.provider.provider, one.provider.account)
                 slot = seconds // self._config.inventory.sync_seconds
                 self._once(Task("sync", f"sync:{who[0]}:{who[1]}:{slot}", who))
+        self._once(Task("sweep", f"sweep:{seconds // 60}"))
         if self._once(Task("tidy", f"tidy:{seconds // 600}")):
             self.engine.purge(_KEEP_TASKS_DAYS)
 
@@ -185,12 +189,15 @@ def accounts(config: Settings, store: Any) -> Mapping[str, Sequence[Any]]:
     from responder.outbound import Budget, Door
     from responder.proof import Account
     from responder.providers.openai import OpenAI
+    from responder.providers.openai_usage import OpenAILedger
 
     if config.openai.admin_key is None:
         return {}
     door = Door("openai", config.openai.base_url, budget=Budget(config.openai.calls_per_second))
-    provider = OpenAI("default", door, config.openai.admin_key.get_secret_value())
-    return {"openai": [Account(provider, Inventory(store, provider, config.policy.protected, now))]}
+    admin_key = config.openai.admin_key.get_secret_value()
+    provider = OpenAI("default", door, admin_key)
+    inventory = Inventory(store, provider, config.policy.protected, now)
+    return {"openai": [Account(provider, inventory, ledger=OpenAILedger(door, admin_key))]}
 
 
 def _house(config: Settings, store: Any, engine: Any, ended: Any) -> Any:
@@ -229,6 +236,7 @@ def _house(config: Settings, store: Any, engine: Any, ended: Any) -> Any:
         clock=now,
         sleep=time.sleep,
         holder=engine.holder,
+        stopped=(config.data_dir / STOP_FILE).exists,
         is_alive=engine.is_alive,
         ended=ended,
     )

@@ -3,6 +3,7 @@
 `revoke` finds out what became of a request, `look` asks again about a token that
 could not be decided, `verify` watches until the token is seen dead, `tell` sends
 notices, `close` closes the alerts and the incident, `tidy` forgets what is over.
+Beside them `assess.assess` asks what the dead key was used for; nothing waits for it.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -10,7 +11,8 @@ from datetime import timedelta
 
 import structlog
 
-from responder import gather
+from responder import assess, gather
+from responder.approval import act
 from responder.core.decision import Action, Disposition
 from responder.core.errors import Refused, Unavailable
 from responder.core.incident import State
@@ -22,13 +24,12 @@ from responder.engine import Task
 from responder.house import House
 from responder.proof import Account
 from responder.respond import (
-    GIVE_UP_AFTER,
     contain,
     deal_with,
     pause,
     record_answer,
-    tell_soon,
 )
+from responder.ruling import GIVE_UP_AFTER, tell_soon
 from responder.store import Transaction, deliveries, incidents, notices, revocations
 from responder.store.incidents import Record
 
@@ -43,7 +44,7 @@ _FRESH_ENOUGH = timedelta(seconds=30)
 
 def table(house: House) -> Mapping[str, Callable[..., Sequence[Task]]]:
     """Every task by name, for the engine."""
-    tasks = (contain, look, revoke, verify, tell, close, sync, tidy)
+    tasks = (contain, act, look, revoke, verify, tell, close, remind, sync, sweep, tidy, assess.assess)
     return {task.__name__: _bind(task, house) for task in tasks}
 
 
@@ -57,6 +58,8 @@ def revoke(house: House, id_: str, attempt: int) -> Sequence[Task]:
     if key is None or account is None or record.revoked_at is not None:
         return []
     again = Task("revoke", f"revoke:{id_}:{attempt + 1}", (id_, attempt + 1), pause(attempt))
+    if house.stopped():
+        return [again]
     with house.locks.alone(record.fingerprint.digest):
         with house.store.begin("take_up") as tx:
             intent = revocations.get(tx, key.provider, key.account, key.id)
@@ -88,7 +91,7 @@ def look(house: House, id_: str, number: int) -> Sequence[Task]:
     if record.state is not State.OPEN or record.looks != number or record.decision == Action.REVOKE:
         return []
     try:
-        token = gather.recall(house, record)
+        token, lane = gather.recall(house, record), gather.lane_of(house, record)
     except Unavailable:
         return [Task("look", f"look:{id_}:{number}:{house.clock():%H%M%S}", (id_, number), 60.0)]
     with house.locks.alone(record.fingerprint.digest):
@@ -99,7 +102,7 @@ def look(house: House, id_: str, number: int) -> Sequence[Task]:
         if token is None:
             return _give_up_looking(house, record)
         accounts = house.accounts.get(record.provider, ())
-        return deal_with(house, record, token, record.fingerprint, accounts, since=record.opened_at)
+        return deal_with(house, record, token, record.fingerprint, accounts, record.opened_at, lane)
 
 
 def _give_up_looking(house: House, record: Record) -> Sequence[Task]:
@@ -131,7 +134,7 @@ def verify(house: House, id_: str, number: int) -> Sequence[Task]:
             house.outbox.owe_security(tx, id_, Topic.STILL_ALIVE if dead is False else Topic.STUCK)
     if row >= DEAD_IN_A_ROW:
         log.info("confirmed_dead", incident=id_, key=key.id)
-        return [tell_soon(id_, "dead"), Task("close", f"close:{id_}:dead", (id_, "dead", 0))]
+        return [tell_soon(id_, "dead"), Task("close", f"close:{id_}:dead", (id_, "dead", 0)), assess.first(id_)]
     if now - record.revoked_at >= GIVE_UP_AFTER:
         return [tell_soon(id_, "unverified")]
     wait = min(1.0 + number / 2, 600.0 if late else 60.0)
@@ -182,6 +185,8 @@ def close(house: House, id_: str, cause: str, attempt: int) -> Sequence[Task]:
     if record.dead_at is None and record.disposition != Disposition.ALREADY_DEAD:
         return []
     again = Task("close", f"close:{id_}:{cause}:{attempt + 1}", (id_, cause, attempt + 1), pause(attempt + 2))
+    if alerts and house.stopped():
+        return [again]
     comment = f"Revoked by the secret-leak responder, incident {id_}; the key was seen dead."
     if record.dead_at is None:
         comment = f"Checked by the secret-leak responder, incident {id_}: the key was already gone."
@@ -201,7 +206,7 @@ def close(house: House, id_: str, cause: str, attempt: int) -> Sequence[Task]:
         with house.store.begin("alert_closed") as tx:
             incidents.close_alert(tx, id_, alert, house.clock())
             incidents.note(tx, id_, "alert_resolved", house.clock(), where)
-    return [*_close_if_done(house, id_), tell_soon(id_, f"close-{cause}")]
+    return [*_close_if_done(house, id_), tell_soon(id_, f"close-{cause}"), assess.first(id_)]
 
 
 def _close_if_done(house: House, id_: str) -> Sequence[Task]:
@@ -221,6 +226,22 @@ def _close_if_done(house: House, id_: str) -> Sequence[Task]:
     gather.shred(house, idle)
     log.info("incident_closed", incident=id_, disposition=disposition.value)
     return []
+
+
+def remind(house: House, id_: str, number: int) -> Sequence[Task]:
+    """Ask once more about an incident that has waited for a person; nothing is ever deleted by waiting."""
+    with house.store.begin("remind") as tx:
+        record = incidents.get(tx, id_)
+        if record.state is not State.HELD or record.looks != number or record.dead_at is not None:
+            return []
+        owed = house.outbox.owe_security(tx, id_, Topic.WAITING)
+    return [tell_soon(id_, "waiting")] if owed else []
+
+
+def sweep(house: House) -> Sequence[Task]:
+    """Send what is pending although its own tasks should have sent it: nothing ends silently."""
+    slot = int(house.clock().timestamp()) // 60
+    return [tell_soon(about, f"sweep{slot}") for about in house.outbox.overdue()]
 
 
 def sync(house: House, provider: str, account: str) -> Sequence[Task]:

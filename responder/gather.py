@@ -70,6 +70,14 @@ def recall(house: House, record: Record) -> Token | None:
     return None
 
 
+def lane_of(house: House, record: Record) -> str:
+    """Who told us first."""
+    with house.store.read() as tx:
+        sightings = incidents.sightings_of(tx, record.id)
+        first = deliveries.get(tx, sightings[0].delivery) if sightings else None
+    return first.lane if first is not None else ""
+
+
 def shred(house: House, ids: Sequence[str]) -> None:
     """Forget the sealed bodies of these deliveries."""
     if ids:

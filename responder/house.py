@@ -54,6 +54,27 @@ class Locks:
                 if users > 1:
                     self._held[name] = (lock, users - 1)
 
+    @contextmanager
+    def alone_or_not(self, name: str) -> Iterator[bool]:
+        """Whether nobody else is in a block of the same *name*; does not wait for them."""
+        with self._guard:
+            free = name not in self._held
+            if free:
+                lock = threading.Lock()
+                lock.acquire()
+                self._held[name] = (lock, 1)
+        if not free:
+            yield False
+            return
+        try:
+            yield True
+        finally:
+            with self._guard:
+                _, users = self._held.pop(name)
+                if users > 1:
+                    self._held[name] = (lock, users - 1)
+            lock.release()
+
 
 @dataclass(frozen=True, slots=True)
 class House:
@@ -71,6 +92,7 @@ class House:
         clock: now, UTC.
         sleep: waits for seconds.
         holder: the name of this process.
+        stopped: whether a person put up the stop file.
         is_alive: whether the process of that name lives.
         ended: called when a delivery no longer occupies a place.
     """
@@ -86,6 +108,7 @@ class House:
     clock: Callable[[], datetime]
     sleep: Callable[[float], None]
     holder: str
+    stopped: Callable[[], bool]
     is_alive: Callable[[str], bool]
     ended: Callable[[str], None]
     locks: Locks = field(default_factory=Locks)

@@ -5,7 +5,7 @@ gone unless every page arrived.
 """
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
@@ -56,6 +56,17 @@ class Inventory:
             found = keys.get(tx, self._provider.provider, self._provider.account, key_id)
         return None if found is None else self._tiered(found)
 
+    def every(self) -> Iterator[KnownKey]:
+        """Every key of this account, gone ones included, in order of id; read a page at a time."""
+        after = ""
+        while True:
+            with self._store.read() as tx:
+                page = keys.every(tx, self._provider.provider, self._provider.account, after)
+            if not page:
+                return
+            yield from map(self._tiered, page)
+            after = page[-1].id
+
     def listed_now(self, key: KnownKey) -> Sequence[KnownKey]:
         """Every key of the project of *key*, listed this moment, with the fingerprints proved before.
 
@@ -64,7 +75,7 @@ class Inventory:
         """
         fresh = self._provider.list_project(key)
         with self._store.read() as tx:
-            proved = keys.fingerprints(tx, key.provider, key.account, key.project or "")
+            proved = keys.fingerprints(tx, key.provider, key.account, key.project)
         return [replace(one, fingerprint=proved.get(one.id)) for one in fresh]
 
     def learn(self, key: KnownKey, seen: Fingerprint) -> None:

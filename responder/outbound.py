@@ -8,7 +8,7 @@ URL or a body: httpx's own exceptions hold all three.
 import json
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
@@ -20,6 +20,9 @@ from responder.core.errors import Refused, Unavailable
 
 TOO_LARGE = "answer too large"
 """Why an answer beyond its cap is unavailable, however often it is asked for."""
+
+Query = Mapping[str, str | int | Sequence[str]]
+"""Names and values of a query; several values are sent one after another under one name."""
 
 _MEGABYTE = 1024 * 1024
 
@@ -49,7 +52,7 @@ class Answer:
     def retry_after_seconds(self) -> float | None:
         """``Retry-After`` in seconds where it is a plain number, kept within one hour."""
         value = self.headers.get("retry-after", "")
-        return min(float(value), 3600.0) if value.isdigit() and len(value) < 10 else None
+        return min(float(value), 3600.0) if value.isdecimal() and len(value) < 10 else None
 
 
 class Budget:
@@ -127,7 +130,7 @@ class Door:
         path: str,
         *,
         headers: Mapping[str, str],
-        params: Mapping[str, str | int] | None = None,
+        params: Query | None = None,
         body: object = None,
         cap: int = 8 * _MEGABYTE,
         urgent: bool = False,
@@ -163,7 +166,7 @@ class Door:
         path: str,
         *,
         headers: Mapping[str, str],
-        params: Mapping[str, str | int] | None = None,
+        params: Query | None = None,
         body: object = None,
         cap: int = 8 * _MEGABYTE,
         urgent: bool = False,
@@ -190,7 +193,7 @@ class Door:
         method: str,
         path: str,
         headers: dict[str, str],
-        params: Mapping[str, str | int] | None,
+        params: Query | None,
         body: object,
         cap: int,
     ) -> Answer:
@@ -213,9 +216,10 @@ class Door:
                     chunks.append(chunk)
                 return Answer(response.status_code, dict(response.headers), b"".join(chunks))
         except httpx.TimeoutException:
-            raise Unavailable(self.who, what, "timeout") from None
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise Unavailable(self.who, what, type(error).__name__) from None
+            why = "timeout"
+        except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
+            why = type(error).__name__
+        raise Unavailable(self.who, what, why)  # out here, or httpx's own exception would be its context
 
 
 def segment(value: str | int) -> str:

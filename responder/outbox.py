@@ -4,9 +4,9 @@ A notice that cannot be delivered does not vanish: the security team hears that
 the owner was not told.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 import structlog
@@ -18,6 +18,10 @@ from responder.store import Store, Transaction, deliveries, incidents, notices
 
 log = structlog.get_logger(__name__)
 
+_SLOT = timedelta(minutes=10)
+_LATE = timedelta(minutes=1)
+_MOST_OF_A_KIND = 3
+_DIGESTED = frozenset({Topic.HELD, Topic.WAITING, Topic.WARNED, Topic.ALREADY_DEAD})
 _MOST_ATTEMPTS = 60
 """With pauses growing to an hour, two and a half days."""
 
@@ -56,17 +60,36 @@ class Outbox:
         """The key's owner is to be told, where there is an address and a mail server; whether that is news."""
         if email is None or self.mail is None:
             return False
+        since = self.clock() - _SLOT
+        if topic is Topic.WARNED and notices.written_since(tx, topic, since, email) >= _MOST_OF_A_KIND:
+            return False  # enough to be warned by; what is proved is always told
         return notices.owe(tx, about, Audience.OWNER, topic, Channel.MAIL, email, self.clock())
 
     def owe_security(self, tx: Transaction, about: str, topic: Topic) -> bool:
         """The security team is to be told; whether that is news.
 
-        With no channel configured nobody can be: that is an error in the log, for each case.
+        Beyond a few messages in ten minutes one digest stands for the rest: a flood of
+        made-up tokens must not hide a real one. With no channel configured nobody can
+        be told: that is an error in the log, for each case.
         """
         if self.channels is None:
             log.error("nobody_to_tell", about=about, topic=topic.value)
             return False
-        return notices.owe(tx, about, Audience.SECURITY, topic, Channel.APPRISE, "security", self.clock())
+        now = self.clock()
+        if topic in _DIGESTED and notices.written_since(tx, topic, now - _SLOT) >= _MOST_OF_A_KIND:
+            digest = f"digest_{int(now.timestamp() // _SLOT.total_seconds())}"
+            incidents.note(tx, digest, "digested", now, {"incident": about, "topic": topic.value})
+            notices.owe(tx, digest, Audience.SECURITY, Topic.DIGEST, Channel.APPRISE, "security", now)
+            return False
+        return notices.owe(tx, about, Audience.SECURITY, topic, Channel.APPRISE, "security", now)
+
+    def overdue(self) -> Sequence[str]:
+        """What has notices pending for longer than their own tasks should have taken."""
+        now = self.clock()
+        with self.store.read() as tx:
+            late = notices.pending_since(tx, now - _LATE)
+            digests = set(notices.pending_since(tx, now - _SLOT))
+        return [about for about in late if not about.startswith("digest_") or about in digests]
 
     def send(self, about: str, claimer: str) -> float | None:
         """Send what is pending about an incident or a delivery.

@@ -2,30 +2,74 @@
 
 In order of cost: fingerprints need no call; a mask only names candidates; with
 candidates, and only then, the token itself is asked what it opens, and the list
-is read again. No token without a candidate is ever sent anywhere.
+is read again. No token without a candidate is ever sent anywhere, and nobody can
+make us ask for one key's sake as often as he likes.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from responder.core.errors import Refused, Unavailable
 from responder.core.key import KnownKey
 from responder.core.liveness import Liveness, Verdict
-from responder.core.match import Match, find, prove
+from responder.core.match import Evidence, Match, find, lives_there, prove
 from responder.core.token import Fingerprint, Token
 from responder.inventory import Inventory
-from responder.providers import Provider
+from responder.providers import Ledger, Provider
 
 _MOST_PROBES = 8
+_ASKS_PER_MINUTE = 10
+
+
+class Allowance:
+    """So many asks a minute, for each name by itself.
+
+    Args:
+        per_minute: how many.
+        clock: monotonic seconds.
+    """
+
+    _MOST_NAMES = 100_000
+
+    def __init__(self, per_minute: int = _ASKS_PER_MINUTE, clock: Callable[[], float] = time.monotonic) -> None:
+        self._per_minute = per_minute
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._spent: OrderedDict[str, tuple[float, int]] = OrderedDict()
+
+    def take(self, name: str) -> bool:
+        """Whether *name* may ask once more now."""
+        now = self._clock()
+        with self._lock:
+            since, count = self._spent.pop(name, (now, 0))
+            if now - since >= 60.0:
+                since, count = now, 0
+            allowed = count < self._per_minute
+            self._spent[name] = (since, count + 1 if allowed else count)
+            while len(self._spent) > self._MOST_NAMES:
+                self._spent.popitem(last=False)
+            return allowed
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """One configured account: who revokes, and what is known of its keys."""
+    """One configured account.
+
+    Attributes:
+        provider: who revokes.
+        inventory: what is known of its keys.
+        allowance: how often may be asked for one of them.
+        ledger: what they were used for; None where the vendor does not tell.
+    """
 
     provider: Provider
     inventory: Inventory
+    allowance: Allowance = field(default_factory=Allowance)
+    ledger: Ledger | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +91,9 @@ class Finding:
     refreshed: bool = False
 
 
-def identify(token: Token, seen: Fingerprint, accounts: Sequence[Account], since: datetime) -> Finding:
+def identify(
+    token: Token, seen: Fingerprint, accounts: Sequence[Account], since: datetime, lane: str = ""
+) -> Finding:
     """Find out who *token* is, over every account it could belong to.
 
     Args:
@@ -55,10 +101,11 @@ def identify(token: Token, seen: Fingerprint, accounts: Sequence[Account], since
         seen: its fingerprint.
         accounts: every account of its provider.
         since: when we were told; a list older than this does not prove an absence.
+        lane: who told us; each has an allowance of its own for each candidate.
     """
     findings = []
     for account in accounts:
-        found = _in_account(token, seen, account, since)
+        found = _in_account(token, seen, account, since, lane)
         if found.own_key or found.match.evidence.proof:
             return found
         findings.append(found)
@@ -67,27 +114,27 @@ def identify(token: Token, seen: Fingerprint, accounts: Sequence[Account], since
     return max(findings, key=lambda found: (found.match.evidence, bool(found.match.keys), not found.refreshed))
 
 
-def _in_account(token: Token, seen: Fingerprint, account: Account, since: datetime) -> Finding:
+def _in_account(token: Token, seen: Fingerprint, account: Account, since: datetime, lane: str) -> Finding:
     if account.provider.runs_on(token):
         return Finding(account, find(seen, ()), own_key=True)
-    first = _with_what_is_known(token, seen, account, refreshed=False)
+    first = _with_what_is_known(token, seen, account, lane, refreshed=False)
     elsewhere = first.verdict is not None and first.verdict.elsewhere
-    unlisted = first.verdict is not None and _unlisted(first)
-    if first.match.evidence.proof or first.match.disproved or (first.match.keys and not elsewhere and not unlisted):
+    settled = bool(first.match.keys) and not elsewhere and not _unlisted(first)
+    if first.match.evidence.proof or first.match.disproved or settled:
         return first
     if not account.inventory.refresh(since):
         return first
-    return _with_what_is_known(token, seen, account, refreshed=True)
+    return _with_what_is_known(token, seen, account, lane, refreshed=True)
 
 
-def _with_what_is_known(token: Token, seen: Fingerprint, account: Account, *, refreshed: bool) -> Finding:
+def _with_what_is_known(token: Token, seen: Fingerprint, account: Account, lane: str, *, refreshed: bool) -> Finding:
     hint = find(seen, account.inventory.candidates(seen))
-    if hint.evidence.proof or hint.disproved or not hint.keys:
+    if hint.evidence.proof:
+        return Finding(account, *_still_there(hint, account), refreshed=refreshed)
+    if hint.disproved or not hint.keys:
         return Finding(account, hint, refreshed=refreshed)
-    verdict = _probe(token, hint.keys, account.provider)
-    if verdict.liveness is not Liveness.LIVE or verdict.project is None:
-        return Finding(account, hint, verdict, refreshed=refreshed)
-    candidate = next((key for key in hint.keys if key.project == verdict.project), None)
+    verdict = _probe(token, hint.keys, account, lane)
+    candidate = next((key for key in hint.keys if lives_there(key, verdict)), None)
     if candidate is None:
         return Finding(account, hint, verdict, refreshed=refreshed)
     try:
@@ -100,14 +147,31 @@ def _with_what_is_known(token: Token, seen: Fingerprint, account: Account, *, re
     return Finding(account, match, verdict, refreshed=refreshed)
 
 
-def _probe(token: Token, candidates: Sequence[KnownKey], provider: Provider) -> Verdict:
+def _still_there(proved: Match, account: Account) -> tuple[Match, Verdict | None]:
+    """A proved key that was missing from a list is looked for once more before it is taken for gone."""
+    key = proved.key
+    if key is None or key.gone_at is None:
+        return proved, None
+    try:
+        listed = account.inventory.listed_now(key)
+    except (Refused, Unavailable) as error:
+        return Match(Evidence.HINT, proved.keys), Verdict(Liveness.UNKNOWN, type(error).__name__)
+    back = any(one.id == key.id for one in listed)
+    return (replace(proved, keys=(replace(key, gone_at=None),)) if back else proved), None
+
+
+def _probe(token: Token, candidates: Sequence[KnownKey], account: Account, lane: str) -> Verdict:
     """Ask in the name of each candidate's project until one answer is not "elsewhere"."""
-    one_per_project = list({key.project: key for key in candidates}.values())[:_MOST_PROBES]
+    one_per_project = list({key.project: key for key in candidates}.values())
     verdict = Verdict(Liveness.UNKNOWN, "not_asked")
-    for key in one_per_project:
-        verdict = provider.probe(token, key)
+    for key in one_per_project[:_MOST_PROBES]:
+        if not account.allowance.take(f"{lane} {key.id}"):
+            return Verdict(Liveness.UNKNOWN, "asked_too_often")
+        verdict = account.provider.probe(token, key)
         if not verdict.elsewhere:
             return verdict
+    if len(one_per_project) > _MOST_PROBES:
+        return Verdict(Liveness.LIVE, "too_many_projects")  # not in those asked, which is not "not ours"
     return verdict
 
 

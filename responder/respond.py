@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 import structlog
 
 from responder import gather
-from responder.core.decision import SECOND_LOOK_SECONDS, Action, Case, Decision, Disposition, decide
+from responder.core.decision import SECOND_LOOK_SECONDS, Action, Case, Disposition, decide
 from responder.core.errors import Refused, Unavailable
 from responder.core.incident import State
 from responder.core.key import KnownKey
@@ -26,7 +26,8 @@ from responder.core.sighting import Sighting
 from responder.core.token import Fingerprint, Token, fingerprint
 from responder.engine import Task
 from responder.house import House
-from responder.proof import Account, Finding, identify
+from responder.proof import Account, identify
+from responder.ruling import GIVE_UP_AFTER, standing_after, tell_soon, write_down
 from responder.scan import Finding as Found
 from responder.sources import Material
 from responder.store import Transaction, deliveries, incidents, revocations
@@ -35,12 +36,15 @@ from responder.store.incidents import Record
 
 log = structlog.get_logger(__name__)
 
-GIVE_UP_AFTER = timedelta(hours=72)
 TELL_AT_THE_LATEST_SECONDS = 12.0
 """The owner hears of a revocation once it is confirmed, and after this long at the latest."""
 
 _OUR_CREDENTIAL = (401, 403)
 """Refusals that a person can mend without touching the leaked key: worth asking again."""
+
+
+_LEGACY = ("openai-legacy", "openai-none")
+"""Families of user keys: in no project's list."""
 
 
 def contain(house: House, delivery_id: str, attempt: int = 0) -> Sequence[Task]:
@@ -51,13 +55,14 @@ def contain(house: House, delivery_id: str, attempt: int = 0) -> Sequence[Task]:
         return []
     following: dict[str, Task] = {}
     gaps: list[str] = []
+    unread: list[str] = []
     try:
         for piece in gather.material(house, delivery):
             if piece.gap is not None:
                 gaps.append(piece.gap)
                 continue
             scan = gather.look_through(house, piece)
-            gaps += [skipped.reason for skipped in scan.skipped]
+            unread += [skipped.reason for skipped in scan.skipped]
             for found in scan.findings:
                 following |= {task.key: task for task in _take_in(house, delivery, piece, found)}
     except Unavailable as error:
@@ -66,7 +71,7 @@ def contain(house: House, delivery_id: str, attempt: int = 0) -> Sequence[Task]:
         return [*following.values(), *_stuck(house, delivery, attempt, error)]
     finally:
         house.ended(delivery_id)
-    return [*following.values(), *_end(house, delivery, sorted(set(gaps)), bool(following))]
+    return [*following.values(), *_end(house, delivery, sorted(set(gaps)), sorted(set(unread)), bool(following))]
 
 
 def _take_in(house: House, delivery: Delivery, piece: Material, found: Found) -> Sequence[Task]:
@@ -86,7 +91,7 @@ def _take_in(house: House, delivery: Delivery, piece: Material, found: Found) ->
             return _rejoin(house, record, delivery.id)
         if record.state is State.CLOSED and record.disposition != Disposition.NOT_OURS:
             return _rejoin(house, record, delivery.id)
-        return deal_with(house, record, token, seen, accounts, since=delivery.received_at)
+        return deal_with(house, record, token, seen, accounts, delivery.received_at, delivery.lane)
 
 
 def _rejoin(house: House, record: Record, cause: str) -> Sequence[Task]:
@@ -99,10 +104,16 @@ def _rejoin(house: House, record: Record, cause: str) -> Sequence[Task]:
 
 
 def deal_with(
-    house: House, record: Record, token: Token, seen: Fingerprint, accounts: Sequence[Account], since: datetime
+    house: House,
+    record: Record,
+    token: Token,
+    seen: Fingerprint,
+    accounts: Sequence[Account],
+    since: datetime,
+    lane: str,
 ) -> Sequence[Task]:
     """Identify, decide, write it down, and revoke if that was the decision."""
-    found = identify(token, seen, accounts, since)
+    found = identify(token, seen, accounts, since, lane)
     now = house.clock()
     looked_dead_at = record.looked_dead_at
     if found.verdict is not None and found.verdict.liveness is Liveness.DEAD:
@@ -118,89 +129,19 @@ def deal_with(
         reachable=bool(accounts),
         refreshed=found.refreshed,
         dead_before=looked_dead_at is not None and now - looked_dead_at >= timedelta(seconds=SECOND_LOOK_SECONDS),
+        legacy=seen.family in _LEGACY,
         breaker_open=busy,
+        stopped=house.stopped(),
     )
     decision = decide(case)
-    following = _write_down(house, record, found, decision, looked_dead_at)
+    standing = standing_after(house, record, decision, looked_dead_at)
+    following, ours_to_revoke = write_down(house, record, found, decision, standing)
     key = found.match.key
-    if decision.action is Action.REVOKE and house.policy.enforce and key is not None and found.account is not None:
+    if ours_to_revoke and key is not None and found.account is not None:
         return [*following, *record_answer(house, record.id, key, found.account.provider.revoke(key))]
+    if decision.action is Action.REVOKE and not standing.would:
+        return [*following, Task("revoke", f"revoke:{record.id}:{record.looks}", (record.id, 0))]
     return following
-
-
-def _write_down(
-    house: House, record: Record, found: Finding, decision: Decision, looked_dead_at: datetime | None
-) -> Sequence[Task]:
-    """One transaction: the decision, the intent to revoke, and whom to tell."""
-    now, id_ = house.clock(), record.id
-    key = found.match.key
-    would = decision.action is Action.REVOKE and not house.policy.enforce
-    undecided = decision.look_again_seconds is not None
-    waiting_since = (record.undecided_since or now) if undecided else None
-    overdue = waiting_since is not None and now - waiting_since >= house.policy.page_after and looked_dead_at is None
-    abandoned = waiting_since is not None and now - waiting_since >= GIVE_UP_AFTER
-    held = decision.action is Action.HOLD and (not undecided or abandoned)
-    with house.store.begin("decide") as tx:
-        if found.match.evidence.proof and key is not None:
-            incidents.name_key(tx, id_, key)
-        state = State.HELD if held or would else State.CLOSED if decision.disposition is not None else State.OPEN
-        before = (record.decision, record.evidence, record.state)
-        news = before != (decision.action.value, found.match.evidence.word, state)
-        if news:
-            detail = {"evidence": found.match.evidence.word, "candidates": len(found.match.keys)}
-            incidents.note(tx, id_, "matched", now, detail)
-            incidents.note(tx, id_, "decided", now, {"decision": decision.action.value, "reason": decision.reason})
-        incidents.change(
-            tx,
-            id_,
-            state=state.value,
-            evidence=found.match.evidence.word,
-            decision=decision.action.value,
-            reason=decision.reason,
-            disposition=decision.disposition and decision.disposition.value,
-            looked_dead_at=looked_dead_at,
-            undecided_since=waiting_since,
-            looks=record.looks + 1,
-            closed_at=now if state is State.CLOSED else None,
-        )
-        if would:
-            incidents.note(tx, id_, "would_revoke", now, {"key": key and key.id})
-        elif decision.action is Action.REVOKE and key is not None:
-            revocations.intend(tx, key.provider, key.account, key.id, id_, house.holder, now)
-            incidents.note(tx, id_, "revoke_requested", now, {"key": key.id})
-        if news and (held or would):
-            incidents.note(tx, id_, "held", now, {"reason": decision.reason})
-        if news and decision.disposition is not None:
-            incidents.note(tx, id_, "closed", now, {"disposition": decision.disposition.value})
-        owed = _owe_for(house, tx, id_, found, decision, page=held or would or overdue)
-    log.info("decided", incident=id_, decision=decision.action.value, evidence=found.match.evidence.word, held=held)
-    following = [tell_soon(id_, f"look{record.looks}")] if owed else []
-    if undecided and not abandoned:
-        pause = decision.look_again_seconds or 0.0
-        if waiting_since is not None and pause < SECOND_LOOK_SECONDS:
-            pause = min(max(pause, (now - waiting_since).total_seconds() / 4), 300.0)
-        following.append(Task("look", f"look:{id_}:{record.looks + 1}", (id_, record.looks + 1), pause))
-    if decision.disposition is Disposition.ALREADY_DEAD and found.match.evidence.proof:
-        following.append(Task("close", f"close:{id_}:gone", (id_, "gone", 0)))
-    return following
-
-
-def _owe_for(house: House, tx: Transaction, id_: str, found: Finding, decision: Decision, *, page: bool) -> bool:
-    """Write down who is to hear of a decision; of a revocation they hear once it has happened."""
-    owed = False
-    if page:
-        owed |= house.outbox.owe_security(tx, id_, Topic.HELD)
-    elif decision.disposition is Disposition.ALREADY_DEAD:
-        owed |= house.outbox.owe_security(tx, id_, Topic.ALREADY_DEAD)
-    if not decision.tell_owner or (decision.action is Action.REVOKE and house.policy.enforce):
-        return owed
-    if decision.disposition is Disposition.ALREADY_DEAD:
-        topic = Topic.ALREADY_DEAD
-    else:
-        topic = Topic.WARNED if decision.look_again_seconds is not None else Topic.HELD
-    for email in sorted({key.owner.email for key in found.match.keys if key.owner.email}):
-        owed |= house.outbox.owe_owner(tx, id_, topic, email)
-    return owed
 
 
 def record_answer(house: House, id_: str, key: KnownKey, answer: Revocation, attempt: int = 0) -> Sequence[Task]:
@@ -242,17 +183,30 @@ def record_answer(house: House, id_: str, key: KnownKey, answer: Revocation, att
     return [tell_soon(id_, "refused")]
 
 
-def _end(house: House, delivery: Delivery, gaps: Sequence[str], followed: bool) -> Sequence[Task]:
-    """A delivery was looked through; what could not be is told to a person, never called clean."""
+def _end(
+    house: House, delivery: Delivery, gaps: Sequence[str], unread: Sequence[str], followed: bool
+) -> Sequence[Task]:
+    """A delivery was looked through.
+
+    What could not be fetched is told to a person. What cannot be read (archives, pictures) is
+    written down with the delivery, and not called clean.
+    """
     with house.store.begin("ended") as tx:
         outcome = "followed up" if followed else "nothing to follow up"
-        deliveries.end(tx, delivery.id, f"{outcome}, {len(gaps)} gaps" if gaps else outcome, house.clock())
+        missing = "; ".join([*gaps, *unread][:5])
+        deliveries.end(tx, delivery.id, f"{outcome}; not read: {missing}" if missing else outcome, house.clock())
         if gaps:
-            why = f"Not everything could be looked through: {'; '.join(gaps[:5])}."
-            report_stuck(house, tx, delivery.id, why)
+            report_stuck(house, tx, delivery.id, f"Not everything could be fetched: {'; '.join(gaps[:5])}.")
         elif not followed and not incidents.any_from(tx, delivery.id):
             deliveries.shred(tx, [delivery.id])
-    log.info("delivery_handled", delivery=delivery.id, source=delivery.source, followed=followed, gaps=len(gaps))
+    log.info(
+        "delivery_handled",
+        delivery=delivery.id,
+        source=delivery.source,
+        followed=followed,
+        gaps=len(gaps),
+        unread=len(unread),
+    )
     return [tell_soon(delivery.id, "gaps")] if gaps else []
 
 
@@ -310,13 +264,10 @@ def pause(attempt: int) -> float:
     return float(min(2**attempt, 300))
 
 
-def tell_soon(about: str, cause: str) -> Task:
-    """Send what is owed about an incident or a delivery; one task per cause."""
-    return Task("tell", f"tell:{about}:{cause}:0", (about, cause, 0))
-
-
 def contain_now(delivery_id: str) -> Task:
-    """The task of a delivery that has just arrived."""
+    """The task of a delivery that has just arrived; a person's word is a delivery too."""
+    if delivery_id.startswith("act_"):
+        return Task("act", f"act:{delivery_id}", (delivery_id,))
     return Task("contain", f"contain:{delivery_id}:0", (delivery_id, 0))
 
 

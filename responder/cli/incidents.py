@@ -1,12 +1,16 @@
-"""``responder incidents``."""
+"""``responder incidents``: look at them, approve, dismiss."""
 
+import getpass
 import json
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from responder.cli import Mistake, config_option, json_option, reading
+from responder.cli import Mistake, config_option, json_option, load, reading
 
 if TYPE_CHECKING:
     from responder.core.incident import Incident
@@ -14,7 +18,7 @@ if TYPE_CHECKING:
 
 @click.group()
 def incidents() -> None:
-    """Look at incidents."""
+    """Look at incidents, and decide those that wait for you."""
 
 
 @incidents.command("list")
@@ -61,6 +65,52 @@ def summary_(config: Path | None, format_: str, id_: str) -> None:
     click.echo(summary.json_text(incident) if format_ == "json" else summary.markdown(incident))
 
 
+@incidents.command()
+@config_option
+@click.option("--key", help="The key to delete, where the evidence names none.")
+@click.argument("id_", metavar="ID")
+def approve(config: Path | None, id_: str, key: str | None) -> None:
+    """Approve the deletion of a held incident's key: programs that use it fail at once."""
+    from responder import approval
+
+    def say(store: Any) -> Any:
+        try:
+            return approval.approve(store, id_, getpass.getuser(), datetime.now(UTC), key)
+        except approval.WhichKey as error:
+            names = ", ".join(error.fitting) or "none that is known"
+            raise Mistake(f"say which key with --key; those that look like the token: {names}") from None
+
+    _say(config, say)
+    click.echo(f"Approved. The worker deletes the key now: responder incidents show {id_}")
+
+
+@incidents.command()
+@config_option
+@click.option("--reason", required=True, help="Why the key is left alone.")
+@click.argument("id_", metavar="ID")
+def dismiss(config: Path | None, id_: str, reason: str) -> None:
+    """Leave a held incident's key alone, and say why."""
+    from responder import approval
+
+    _say(config, lambda store: approval.dismiss(store, id_, getpass.getuser(), reason, datetime.now(UTC)))
+    click.echo("Dismissed.")
+
+
+def _say(config: Path | None, say: Callable[[Any], Any]) -> None:
+    """Put a person's word into the inbox; exit 1 if the incident does not wait for one."""
+    from responder.approval import NotWaiting
+    from responder.inbox import Inbox
+
+    with reading(config) as store:
+        try:
+            Inbox(store, load(config).data_dir).accept(say(store))
+        except LookupError:
+            raise Mistake("there is no such incident") from None
+        except NotWaiting as error:
+            click.echo(f"It does not wait for a person: {error.state}.", err=True)
+            sys.exit(1)
+
+
 def _load(config: Path | None, id_: str) -> "Incident":
     from responder.store import incidents as table
 
@@ -75,20 +125,19 @@ def _print_table(found: list["Incident"]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from responder.core.incident import timestamp
-
     table = Table(box=None, pad_edge=False)
-    for column in ("incident", "opened", "state", "key", "owner", "decision", "evidence"):
+    for column in ("incident", "opened", "state", "key", "owner", "evidence"):
         table.add_column(column, no_wrap=True)
     for incident in found:
         owner = incident.key.owner
         table.add_row(
             incident.id,
-            timestamp(incident.opened_at),
+            f"{incident.opened_at:%Y-%m-%d %H:%M:%S}",
             incident.disposition or incident.state.value,
             incident.key.redacted,
             (owner.email or owner.name) if owner else "",
-            incident.decision,
             incident.evidence,
         )
-    Console().print(table)
+    console = Console(highlight=False, markup=False)
+    console.width = max(console.width, 110) if not console.is_terminal else console.width
+    console.print(table)

@@ -15,6 +15,9 @@ SECOND_LOOK_SECONDS = 900
 """A token that looks dead is looked at again no sooner than this: outages answer 401 too."""
 
 
+STOPPED_LOOK_SECONDS = 30
+
+
 class Action(StrEnum):
     """What is to be done about the key."""
 
@@ -51,7 +54,9 @@ class Case:
         reachable: an account of its provider is configured.
         refreshed: the inventory was listed again, completely, after the sighting.
         dead_before: it already looked dead at least `SECOND_LOOK_SECONDS` ago.
+        legacy: a user key of the old kind, which no list shows and no admin API deletes.
         breaker_open: too many revocations this hour.
+        stopped: a person put up the stop file.
     """
 
     match: Match
@@ -60,7 +65,9 @@ class Case:
     reachable: bool = True
     refreshed: bool = False
     dead_before: bool = False
+    legacy: bool = False
     breaker_open: bool = False
+    stopped: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,16 +126,23 @@ def _decide_proved(case: Case) -> Decision:
             Urgency.TELL,
             tell_owner=True,
         )
-    if key.kind is KeyKind.ADMIN:
-        return _hold(f"{how}, an admin key of the organisation: it must be revoked through another admin key.")
     if key.tier is Tier.PROTECTED:
         return _hold(f"{how}, which is protected: a person has to approve.", tell_owner=True)
+    if case.stopped:
+        reason = f"{how}; the stop file keeps it from being revoked."
+        return Decision(Action.HOLD, reason, urgency=Urgency.PAGE, look_again_seconds=STOPPED_LOOK_SECONDS)
     if case.breaker_open:
         return _hold(f"{how}, but more keys were revoked this hour than policy allows.", tell_owner=True)
-    return Decision(Action.REVOKE, f"{how}.", urgency=Urgency.TELL, tell_owner=True)
+    urgency = Urgency.PAGE if key.kind is KeyKind.ADMIN else Urgency.TELL
+    return Decision(Action.REVOKE, f"{how}.", urgency=urgency, tell_owner=True)
 
 
 def _decide_unmatched(case: Case) -> Decision:
+    if case.legacy:
+        return _hold(
+            "It is a user key of the old kind: no list shows such keys, and only its user can delete it, "
+            "at platform.openai.com under API keys, signed in as that user."
+        )
     if not case.refreshed:
         reason = "No known key looks like it, but the list of keys could not be brought up to date yet."
         return Decision(Action.HOLD, reason, look_again_seconds=5)
@@ -140,16 +154,15 @@ def _decide_unmatched(case: Case) -> Decision:
 def _decide_hinted(case: Case) -> Decision:
     verdict = case.verdict
     count = len(case.match.keys)
-    looks = f"{count} known keys look" if count > 1 else f"Key {case.match.keys[0].id} looks"
+    looks = f"{count} known keys look" if count > 1 else f"key {case.match.keys[0].id} looks"
     if verdict is None or verdict.liveness is Liveness.UNKNOWN:
-        return _unknown(f"{looks} like it, and the provider could not be asked whether the token is alive.")
+        return _unknown(f"The provider could not be asked whether the token is alive; {looks} like it.")
     if verdict.liveness is Liveness.DEAD:
         if case.dead_before:
             return Decision(
                 Action.IGNORE,
-                f"The token is dead, seen twice; {looks.lower()} like it, and stays.",
+                f"The token is dead, seen twice; {looks} like it, and stays.",
                 Disposition.ALREADY_DEAD,
-                Urgency.TELL,
             )
         return Decision(
             Action.HOLD,
@@ -158,9 +171,12 @@ def _decide_hinted(case: Case) -> Decision:
         )
     if verdict.elsewhere and case.refreshed:
         return _not_ours("The token is alive, and the provider says it belongs to another organisation or project.")
+    if verdict.elsewhere:
+        reason = "The token is alive elsewhere, but the list of keys could not be brought up to date yet."
+        return Decision(Action.HOLD, reason, look_again_seconds=5)
     if count > 1:
-        return _hold(f"The token is alive; {looks.lower()} like it, and the provider does not say which it is.")
-    return _hold(f"The token is alive; {looks.lower()} like it, but the provider does not prove that it is.")
+        return _hold(f"The token is alive; {looks} like it, and the provider does not say which it is.")
+    return _hold(f"The token is alive; {looks} like it, but the provider does not prove that it is.")
 
 
 def _hold(reason: str, *, tell_owner: bool = False) -> Decision:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 
+from responder.core import damage as used
 from responder.core.key import Owner
 from responder.core.notice import Notice
 from responder.core.sighting import Sighting
@@ -68,6 +69,7 @@ class Incident:
         confirmed_dead: only after it was seen dead.
         opened_at: when we first heard of it, UTC.
         sightings, timeline, notices: in order of time.
+        damage: what the key was used for, once its provider was asked.
     """
 
     id: str
@@ -85,6 +87,7 @@ class Incident:
     sightings: Sequence[Sighting] = ()
     timeline: Sequence[Event] = ()
     notices: Sequence[Notice] = ()
+    damage: used.Damage | None = None
 
     def first(self, event: str) -> datetime | None:
         """When *event* first happened, or None."""
@@ -148,4 +151,5 @@ def to_json(incident: Incident) -> dict[str, object]:
             {"to": n.to, "channel": n.channel.value, "status": n.status.value, "attempts": n.attempts}
             for n in incident.notices
         ],
+        **({} if incident.damage is None else {"damage": used.to_json(incident.damage)}),
     }

@@ -71,14 +71,15 @@ class Mask:
 def parse_mask(text: str) -> Mask | None:
     """Read ``sk-proj-****…****abcd`` or ``sk-proj-...abcd``; None where there is no mask in it.
 
-    A run of stars preserves the length; dots do not.
+    A run of stars preserves the length; dots do not. Of what it shows, only as much is
+    kept as a `Fingerprint` can be compared with: eight characters and four.
     Source: captured answers of ``GET /organization/projects/{id}/api_keys``.
     """
     found = _MASK.match(text)
     if found is None:
         return None
     head, middle, tail = found.groups()
-    return Mask(head, tail, len(text) if middle[0] == "*" else None)
+    return Mask(head[:8], tail[-4:], len(text) if middle[0] == "*" else None)
 
 
 @dataclass(frozen=True, slots=True)

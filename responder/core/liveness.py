@@ -24,6 +24,7 @@ class Verdict:
         liveness: one of three.
         code: the provider's own error code, or a short reason of ours; never a message.
         project: the project that the answer itself names, if it names one.
+        ours: the answer shows the organisation itself, which only its own admin keys can see.
         elsewhere: the token lives, but not in the organisation or project we asked about.
     """
 
@@ -31,6 +32,7 @@ class Verdict:
     code: str = ""
     project: str | None = None
     elsewhere: bool = False
+    ours: bool = False
 
 
 DEAD_CODES = frozenset({"invalid_api_key", "account_deactivated"})

@@ -75,8 +75,8 @@ def find(seen: Fingerprint, keys: Sequence[KnownKey]) -> Match:
 def prove(hint: Match, verdict: Verdict, listed_now: Sequence[KnownKey], seen: Fingerprint) -> Match:
     """Raise a hint to a proof by possession, if the probe and a fresh list agree on one key.
 
-    The token lives in the project that the answer names; within that project, exactly
-    one key fits the mask, in the inventory before *and* in the list taken afterwards.
+    The token lives in the project that the answer names (an admin key: in our organisation);
+    there, exactly one key fits the mask, in the inventory before *and* in the list taken afterwards.
 
     Args:
         hint: candidates by mask, from the inventory before the probe.
@@ -85,12 +85,18 @@ def prove(hint: Match, verdict: Verdict, listed_now: Sequence[KnownKey], seen: F
             fingerprints proved before (a key proved to be another token is no twin).
         seen: fingerprint of the leaked token.
     """
-    if verdict.liveness is not Liveness.LIVE or verdict.elsewhere or verdict.project is None:
-        return hint
-    before = {key.id for key in hint.keys if key.project == verdict.project and key.gone_at is None}
-    gone = any(key.project == verdict.project and key.gone_at is not None for key in hint.keys)
+    there = [key for key in hint.keys if lives_there(key, verdict)]
+    before = {key.id for key in there if key.gone_at is None}
+    gone = any(key.gone_at is not None for key in there)
     now = [k for k in listed_now if k.fingerprint is None and k.mask.fits(seen.head, seen.tail, seen.length)]
     if len(before) == 1 and len(now) == 1 and now[0].id in before and not gone:
         kept = next(key for key in hint.keys if key.id in before)
         return Match(Evidence.PROBE, (kept,))
     return hint
+
+
+def lives_there(key: KnownKey, verdict: Verdict) -> bool:
+    """Whether the answer places the token where *key* is: in its project, or, for an admin key, among us."""
+    if verdict.liveness is not Liveness.LIVE or verdict.elsewhere:
+        return False
+    return verdict.ours if key.project is None else key.project == verdict.project

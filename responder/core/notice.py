@@ -18,6 +18,8 @@ class Topic(StrEnum):
     REVOKED = "revoked"
     ALREADY_DEAD = "already_dead"
     HELD = "held"
+    WAITING = "waiting"
+    DIGEST = "digest"
     WARNED = "warned"
     STILL_ALIVE = "still_alive"
     STUCK = "stuck"

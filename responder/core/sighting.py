@@ -60,15 +60,22 @@ def readable_address(url: object) -> str | None:
 
     It must be https (or loopback http), without credentials, controls or anything like a token.
     """
-    if not isinstance(url, str) or len(url) > 2000 or not url.isprintable() or any(c in url for c in "<>\"'` "):
+    if not isinstance(url, str) or len(url) > 2000 or not url.isprintable() or any(c in url for c in "<>\"'`\\ "):
         return None
     try:
         parts = urlsplit(url)
         host = parts.hostname or ""
     except ValueError:
         return None
-    if parts.username or parts.password or not host or scrub(unquote(url)) != unquote(url):
+    if parts.username or parts.password or not host or _hides_a_token(url):
         return None
     if parts.scheme == "https" or (parts.scheme == "http" and host in _LOOPBACK):
         return url
     return None
+
+
+def _hides_a_token(url: str) -> bool:
+    """Whether anything like a token is in it, however often it was quoted."""
+    while (plain := unquote(url)) != url:
+        url = plain
+    return scrub(url) != url

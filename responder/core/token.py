@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Never
 
 _SAFE = re.compile(r"sk-[A-Za-z0-9_-]{13,397}\Z")
-_LIKE_A_TOKEN = re.compile(r"sk-[A-Za-z0-9_-]{16,}")
+_LIKE_A_TOKEN = re.compile(r"sk-[A-Za-z0-9_-]{13,}")
 _FINGERPRINT_DOMAIN = b"responder-fp-v1\0"
 
 
@@ -67,6 +67,9 @@ class Token:
         return hash(self._value)
 
     def __reduce_ex__(self, protocol: object) -> Never:
+        raise TypeError("a Token is never copied, pickled or serialised")
+
+    def __getstate__(self) -> Never:
         raise TypeError("a Token is never copied, pickled or serialised")
 
 

@@ -13,7 +13,7 @@ from textwrap import TextWrapper
 from typing import TYPE_CHECKING
 
 from responder.core.errors import Refused
-from responder.core.incident import Incident, clocks
+from responder.core.incident import Incident, State, clocks
 from responder.core.notice import Audience, Channel, Delivery, Notice, Topic
 from responder.core.sighting import Sighting, Source
 from responder.notify import words
@@ -36,6 +36,8 @@ _TEXTS = {
     (Audience.SECURITY, Topic.REVOKED): "security_revoked",
     (Audience.SECURITY, Topic.ALREADY_DEAD): "security_already_dead",
     (Audience.SECURITY, Topic.HELD): "security_held",
+    (Audience.SECURITY, Topic.WAITING): "security_waiting",
+    (Audience.SECURITY, Topic.DIGEST): "security_digest",
     (Audience.SECURITY, Topic.WARNED): "security_warned",
     (Audience.SECURITY, Topic.STILL_ALIVE): "security_still_alive",
     (Audience.SECURITY, Topic.STUCK): "security_stuck",
@@ -99,9 +101,13 @@ def render(notice: Notice, incident: Incident, *, public_url: str | None) -> Mes
 def topic_now(topic: Topic, incident: Incident) -> Topic:
     """What is to be said of a notice's topic now: a message that had to wait is not sent with what was true then."""
     asked = incident.first("revoke_requested") or incident.first("revoked")
-    if topic in (Topic.HELD, Topic.WARNED) and asked:
+    if topic in (Topic.HELD, Topic.WAITING) and incident.state is State.HELD:
+        return topic  # whatever was asked for was refused, or a person has to look
+    if topic in (Topic.HELD, Topic.WAITING, Topic.WARNED) and asked:
         return Topic.REVOKED
-    if topic in (Topic.HELD, Topic.WARNED) and (incident.confirmed_dead or incident.disposition == "already_dead"):
+    if topic in (Topic.HELD, Topic.WAITING, Topic.WARNED) and (
+        incident.confirmed_dead or incident.disposition == "already_dead"
+    ):
         return Topic.ALREADY_DEAD
     if topic is Topic.STILL_ALIVE and incident.confirmed_dead:
         return Topic.REVOKED
@@ -138,6 +144,8 @@ def _facts(notice: Notice, incident: Incident, public_url: str | None, safe: Cal
         "proved": incident.evidence in words.PROOFS,
         "evidence": safe(words.evidence_sentence(incident), _LONGEST_SENTENCE),
         "reason": safe(incident.reason, _LONGEST_SENTENCE),
+        "stuck": safe(_stuck(incident), _LONGEST_SENTENCE),
+        "digested": sum(event.event == "digested" for event in incident.timeline),
         "took_request": _duration(took["received_to_revoke_requested_ms"]),
         "took_dead": _duration(took["received_to_confirmed_dead_ms"]),
         "received": _instant(incident.first("received") or incident.opened_at),
@@ -175,6 +183,11 @@ def _owner_told(incident: Incident) -> str:
         if status in states:
             return status.value
     return "nobody"
+
+
+def _stuck(incident: Incident) -> str:
+    """Why it cannot go on without a person."""
+    return next((str(e.detail.get("why", "")) for e in reversed(incident.timeline) if e.event == "stuck"), "")
 
 
 def _instant(at: datetime | None) -> str | None:

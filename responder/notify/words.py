@@ -36,6 +36,12 @@ _EVENTS = {
     "approved": "a person approved the deletion",
     "dismissed": "a person dismissed it",
     "closed": "closed",
+    "already_gone": "{provider} said that the key was gone already",
+    "revoke_refused": "{provider} refused to delete the key",
+    "revoke_unknown": "no clear answer from {provider}: its list is read before anything is repeated",
+    "not_notified": "a message could not be delivered",
+    "not_confirmed": "could not be tested in time",
+    "stuck": "could not go on without a person",
 }
 
 _EVIDENCE = {

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Protocol
 
+from responder.core.damage import AuditRecord, Cost, Usage, Window
 from responder.core.key import KnownKey
 from responder.core.liveness import Verdict
 from responder.core.revocation import Revocation
@@ -54,4 +55,30 @@ class Provider(Protocol):
 
         Raises:
             Refused, Unavailable: nobody knows.
+        """
+
+
+class Ledger(Protocol):
+    """What a vendor wrote down about the keys of one account; not every vendor has one."""
+
+    def usage(self, key: KnownKey, window: Window) -> Usage:
+        """Requests and tokens of *key* alone, in *window* or in the whole minutes, hours or days from its start.
+
+        Raises:
+            Refused: the account's credential may not read this.
+            Unavailable: nobody knows right now.
+        """
+
+    def costs(self, key: KnownKey, window: Window) -> Cost:
+        """What *key* alone cost, in *window* or in the whole days from its start.
+
+        Raises:
+            Refused, Unavailable: as `usage`.
+        """
+
+    def records(self, key: KnownKey) -> Sequence[AuditRecord]:
+        """Who created, changed and deleted *key*, oldest first.
+
+        Raises:
+            Refused, Unavailable: as `usage`.
         """

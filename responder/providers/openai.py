@@ -87,9 +87,12 @@ class OpenAI:
     def probe(self, token: Token, key: KnownKey | None) -> Verdict:
         """``GET /models`` with the leaked token, bound to the candidate's project.
 
-        Where that answer does not name the project, ``GET /me`` is asked as well.
+        Where that answer does not name the project, ``GET /me`` is asked as well. An admin key
+        opens no model: it is asked for the organisation's projects, which are compared with ours.
         """
         headers = {"authorization": f"Bearer {token.reveal()}"}
+        if key is not None and key.kind is KeyKind.ADMIN:
+            return self._probe_admin(headers)
         if key is not None and key.project is not None:
             headers["openai-project"] = key.project
         verdict = self._probe_once("openai.probe", "/models", headers, "list")
@@ -100,7 +103,10 @@ class OpenAI:
         return verdict
 
     def revoke(self, key: KnownKey) -> Revocation:
-        """``DELETE`` the key; ahead of every other call."""
+        """``DELETE`` the key, ahead of every other call; never one that looks like the key we run on."""
+        own = self._admin_key
+        if key.kind is KeyKind.ADMIN and key.mask.fits(own[:8], own[-4:], len(own)):
+            return Revocation(Outcome.REFUSED, "it looks like the key that the responder runs on")
         try:
             content, _ = self._door.read(
                 "openai.delete_key", "DELETE", _path(key), headers=self._headers, urgent=True
@@ -122,6 +128,19 @@ class OpenAI:
             Refused, Unavailable: nobody knows.
         """
         return any(listed.id == key.id for listed in self.list_project(key))
+
+    def _probe_admin(self, headers: Mapping[str, str]) -> Verdict:
+        path = "/organization/projects?limit=100"
+        try:
+            answer = self._door.exchange("openai.probe", "GET", path, headers=headers, cap=_PROBE_CAP)
+            verdict = _verdict(answer, "list")
+            if verdict.liveness is not Liveness.LIVE or answer.status != 200:
+                return verdict
+            ours, _ = self._door.read("openai.list_projects", "GET", path, headers=self._headers)
+        except (Refused, Unavailable) as error:
+            return Verdict(Liveness.UNKNOWN, type(error).__name__.lower())
+        shared = _ids(answer.json()) & _ids(ours)
+        return Verdict(Liveness.LIVE, ours=True) if shared else Verdict(Liveness.LIVE, elsewhere=True)
 
     def _probe_once(self, what: str, path: str, headers: Mapping[str, str], kind: str) -> Verdict:
         try:
@@ -212,6 +231,11 @@ def _verdict(answer: Answer, kind: str) -> Verdict:
         genuine=genuine,
         project=answer.headers.get("openai-project") or None,
     )
+
+
+def _ids(content: object) -> set[str]:
+    items = content.get("data") if isinstance(content, dict) else None
+    return {_text(item, "id") for item in items if _text(item, "id")} if isinstance(items, list) else set()
 
 
 def _path(key: KnownKey) -> str:

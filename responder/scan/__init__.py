@@ -72,8 +72,8 @@ class Scanner:
     """Rules, loaded and warmed: make one per process, use it from any thread."""
 
     def __init__(self, plugin: Any, snippet: Any) -> None:  # noqa: ANN401  (detect-secrets makes the classes)
-        self._plugin = plugin
-        self._snippet = snippet
+        self.plugin = plugin
+        self.snippet = snippet
         self._rules: dict[str, Rule] = {rule.family: rule for rule in plugin.reader.rules}
         self._text, self._diff = Needles(), Needles(diff=True)
 
@@ -97,17 +97,16 @@ class Scanner:
 
     def diff(self, diff: str | bytes, path: str | None = None) -> Scan:
         """Scan what *diff* adds: a unified diff, a merge's ``--cc``, or a patch without header of the file *path*."""
-        content = _bytes(diff)
-        return self._scan(Patch(content, path), self._diff, Patch(content, path).cut())
+        return self._scan(Patch(_bytes(diff), path), self._diff)
 
-    def _scan(self, view: View, needles: Needles, unread: Unread | None) -> Scan:
-        sweep = Sweep(self._plugin, needles, self._text, self._snippet)
+    def _scan(self, view: View, needles: Needles, packed: Unread | None = None) -> Scan:
+        sweep = Sweep(self.plugin, needles, self._text, self.snippet)
         sweep.run(view)
         findings = []
         for (value, path, line), (family, layer) in sweep.found.items():
             rule = self._rules[family]
             findings.append(Finding(Token(value, family), rule.provider, rule.confidence, layer, path, line))
-        skipped = [*sweep.skipped, unread] if unread else list(sweep.skipped)
+        skipped = [each for each in (*sweep.skipped, packed, view.cut()) if each]
         return Scan(tuple(findings), tuple(Skipped(*each) for each in skipped))
 
 

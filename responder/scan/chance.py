@@ -7,18 +7,18 @@ switch a finding off, since whoever leaks a key also writes the comment.
 
 import re
 from collections import Counter
+from collections.abc import Iterator
 from functools import lru_cache
-from itertools import repeat
 from math import log2
-from operator import sub
 
-_SIX_ALIKE = re.compile(r"(.)\1{5}")
+from responder.scan.matcher import matcher
+
 _WORD = re.compile(r"[A-Z]?[a-z]{4,}|[A-Z]{5,}")
 _SPOKEN = re.compile(r"(?!.*[bcdfghjklmnpqrstvwxz]{5})(?=.*[aeiouy])", re.IGNORECASE)
-_SEQUENCE = 6
 _SHORTEST = 8
-# A step of one up or down; nine to nought and nought to nine count on.
-_STEP = {1: 1, -9: 1, -1: 2, 9: 2}
+_SEQUENCE = 6
+_PROBES = 12
+_THRICE, _STAMMERS = re.compile(r"(.)\1\1"), 4
 
 
 @lru_cache(maxsize=512)
@@ -36,23 +36,32 @@ def is_made_up(text: str) -> bool:
     """Whether a person rather than a generator wrote *text*: repeated, counted up or down, too regular."""
     if len(text) < _SHORTEST:
         return False
-    return bool(_SIX_ALIKE.search(text)) or _counts(text) or _repeats(text)
+    return _is_regular(text.lower()) or len(_THRICE.findall(text)) >= _STAMMERS or _repeats(text)
 
 
-def _counts(text: str) -> bool:
-    codes = text.lower().encode("latin-1")
-    near = bytes(map(_STEP.get, map(sub, codes[1:], codes), repeat(0)))
-    far = bytes(map(_STEP.get, map(sub, codes[2:], codes), repeat(0)))
-    return any(run in near for run in _RUNS) or any(run in far for run in _LONG_RUNS)
+def _sequences() -> Iterator[str]:
+    """What people type when they count: one key, the next key, or two such rows in turn."""
+    letters, digits = "abcdefghijklmnopqrstuvwxyz", "01234567890"
+    for row in (letters, digits, "qwertyuiop", "asdfghjkl"):
+        for at in range(len(row) - _SEQUENCE + 1):
+            yield row[at : at + _SEQUENCE]
+            yield row[at : at + _SEQUENCE][::-1]
+    for character in letters + digits[:10] + "_-":
+        yield character * _SEQUENCE
+    for first in range(2):
+        for shift in range(8):
+            pairs = "".join(map(str.__add__, letters[shift : shift + 4], digits[shift + first : shift + first + 4]))
+            yield from ((pairs, pairs[::-1]) if len(pairs) == _SHORTEST else ())
 
 
-_RUNS = (bytes([1]) * (_SEQUENCE - 1), bytes([2]) * (_SEQUENCE - 1))
-_LONG_RUNS = (bytes([1]) * 8, bytes([2]) * 8)
+_is_regular = matcher("|".join(_sequences()))
 
 
 def _repeats(text: str) -> bool:
-    threes = len(text) - 2
-    return len(set(zip(text, text[1:], text[2:], strict=False))) < 0.7 * threes
+    """Whether most stretches of three characters occur again, as in a block written several times."""
+    step = max(1, (len(text) - 2) // _PROBES)
+    probes = [text[at : at + 3] for at in range(0, len(text) - 2, step)]
+    return sum(text.count(probe) > 1 for probe in probes) * 2 >= len(probes)
 
 
 def changes(text: str) -> float:

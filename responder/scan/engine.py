@@ -35,7 +35,11 @@ def start(folders: Sequence[Path]) -> Any:  # noqa: ANN401  (the class exists on
         settings.configure_settings_from_baseline({"plugins_used": [wanted], "filters_used": []})
         # Two filters come back with every configuration, even an empty one.
         configured.disable_filters(*configured.filters)
-        plugins, filters = settings.get_plugins(), settings.get_filters()
+        try:
+            plugins, filters = settings.get_plugins(), settings.get_filters()
+        except Exception:
+            configured.clear()
+            raise
     loaded = [type(each).__name__ for each in plugins]
     if loaded != [_NAME] or filters:
         raise RuntimeError(f"detect-secrets runs {loaded} with {len(filters)} filters instead of {_NAME} with none")

@@ -14,7 +14,7 @@ from detect_secrets.plugins import base
 from detect_secrets.util.code_snippet import CodeSnippet
 
 from responder.scan import rules
-from responder.scan.reading import Reader
+from responder.scan.reading import Reader, prove
 
 
 class SkTokenDetector(base.RegexBasedDetector):
@@ -29,6 +29,7 @@ class SkTokenDetector(base.RegexBasedDetector):
 
     def __init__(self, folders: Sequence[str] = ()) -> None:
         self.reader = Reader(rules.read([rules.builtin(), *map(Path, folders)]))
+        prove(self.reader)
 
     def analyze_string(self, string: str) -> Iterator[str]:
         for found in self.reader.read(string):

@@ -8,11 +8,12 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from random import Random as seeded  # noqa: N813  (it makes samples, no secrets)
 from typing import NamedTuple
 
 from responder.scan import chance
-from responder.scan.rules import Rule
-from responder.scan.shape import LONGEST
+from responder.scan.rules import Rule, RuleError
+from responder.scan.shape import LONGEST, parse
 
 _RUN = re.compile(r"[A-Za-z0-9_-]*").match
 _SHORTEST = 16
@@ -110,6 +111,29 @@ class Reader:
             letter: [rule for rule in self.rules if any(p[3:4] in ("", letter) for p in rule.prefixes)]
             for letter in letters
         }
+
+
+def prove(reader: Reader) -> None:
+    """Grow every rule's samples and counter-samples and see that only the samples are found.
+
+    Raises:
+        RuleError: a rule does not do what it says.
+    """
+    for rule in reader.rules:
+        lead = f"{rule.near[0]} = " if rule.near else "key = "
+        for number, sample in enumerate(rule.samples, 1):
+            grown = [parse(sample).grow(seeded(f"{sample} {attempt}")) for attempt in range(5)]
+            found = [next(reader.read(lead + value), None) for value in grown]
+            # One in some hundred weak tokens looks like a word by chance; not all of five do.
+            if not any(
+                each and (each.value, each.rule) == (value, rule) for each, value in zip(found, grown, strict=True)
+            ):
+                taken = sorted({each.rule.family for each in found if each and each.rule is not rule})
+                why = f"is taken for {', '.join(taken)}; try a lower rank" if taken else "is not found whole"
+                raise RuleError(f"{rule.where}: sample {number} of {rule.family} {why}")
+        for number, counter in enumerate(rule.counters, 1):
+            if any(reader.read(lead + parse(counter).grow(seeded(counter)))):
+                raise RuleError(f"{rule.where}: counter-sample {number} of {rule.family} is found")
 
 
 def _value(rule: Rule, run: str) -> str:

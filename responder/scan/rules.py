@@ -64,6 +64,7 @@ class Rule:
         kinds: how many of upper case, lower case and digits must occur.
         clean: whether no word character may stand before the token.
         rank: rules are tried in ascending order.
+        where: ``file:line`` of its table.
     """
 
     family: str
@@ -83,6 +84,7 @@ class Rule:
     kinds: int
     clean: bool
     rank: int
+    where: str
 
 
 def builtin() -> Path:
@@ -102,16 +104,16 @@ def read(folders: Iterable[Path]) -> tuple[Rule, ...]:
         if not folder.is_dir():
             raise RuleError(f"{folder}:0: is not a folder of rule files")
         for path in sorted(folder.glob("*.toml")):
-            for rule, line in _file(path):
+            for rule in _file(path):
                 if rule.family in rules:
-                    raise RuleError(f"{path}:{line}: family {rule.family} is already defined")
+                    raise RuleError(f"{rule.where}: family {rule.family} is already defined")
                 rules[rule.family] = rule
     if not rules:
         raise RuleError("no rule file found")
     return tuple(sorted(rules.values(), key=lambda rule: rule.rank))
 
 
-def _file(path: Path) -> list[tuple[Rule, int]]:
+def _file(path: Path) -> list[Rule]:
     try:
         source = path.read_text("utf-8")
         content = tomllib.loads(source)
@@ -124,7 +126,7 @@ def _file(path: Path) -> list[tuple[Rule, int]]:
     if content or not isinstance(families, list) or not families:
         raise RuleError(f"{path}:1: a rule file holds [[family]] tables and nothing else")
     places = _Places(path, source)
-    return [(_rule(table, places, number), places.line(number)) for number, table in enumerate(families)]
+    return [_rule(table, places, number) for number, table in enumerate(families)]
 
 
 class _Places:
@@ -142,6 +144,9 @@ class _Places:
             if key and re.match(rf"\s*{re.escape(key)}\s*=", self._lines[at]):
                 return at + 1
         return start + 1
+
+    def where(self, number: int) -> str:
+        return f"{self._path}:{self.line(number)}"
 
     def error(self, number: int, key: str, reason: str) -> RuleError:
         return RuleError(f"{self._path}:{self.line(number, key)}: {reason}")
@@ -177,6 +182,7 @@ def _rule(table: Mapping[str, Any], places: _Places, number: int) -> Rule:
         kinds=table.get("kinds", 1),
         clean=table.get("left", "any") == "clean",
         rank=table.get("rank", 10 if table["confidence"] == "strong" else 50),
+        where=places.where(number),
     )
 
 

@@ -19,8 +19,7 @@ from responder.scan.names import file_name, headed
 BEFORE, AFTER = 1_024, 6_144
 _CONTEXT = 240
 _LINES_BEFORE, _LINES_AFTER = 6, 120
-_HUNK = re.compile(rb"(@@+)((?: -\d{1,9}(?:,\d{1,9})?){1,40}) \+(\d{1,9})(?:,(\d{1,9}))? @@")
-_OLD = re.compile(rb"-\d+(?:,(\d+))?")
+_HUNK = re.compile(rb"(@@+)(?: -\d{1,9}(?:,\d{1,9})?){1,40}+ \+(\d{1,9})(?:,(\d{1,9}))? @@")
 _PROSE = re.compile(rb"\n(?:commit [0-9a-f]{7,64}\b|From [0-9a-f]{40,64} )")
 _BINARY = re.compile(rb"Binary files (.{1,4096}) and (.{1,4096}) differ")
 
@@ -81,6 +80,9 @@ class View(Protocol):
     def unread(self, at: int) -> Unread | None:
         """What the mark of binary content at *at* says is missing."""
 
+    def cut(self) -> Unread | None:
+        """What is missing because the input ends too early."""
+
 
 class Text:
     """A text that is scanned as it is."""
@@ -113,6 +115,9 @@ class Text:
 
     def unread(self, at: int) -> None:
         del at
+
+    def cut(self) -> None:
+        return
 
 
 class _Hunk(NamedTuple):
@@ -217,14 +222,16 @@ class Patch:
             return None
         body = self.content.find(b"\n", start) + 1 or len(self.content)
         lines = self.content.count(b"\n", body) + (body < len(self.content) and not self.content.endswith(b"\n"))
-        marks = {mark: self.content.count(b"\n" + mark, body - 1) for mark in (b"+", b"-", b"\\")}
-        old = _OLD.search(header[2])
-        new_lines, old_lines = int(header[4] or 1), int((old and old[1]) or 1)
-        new = lines - marks[b"-"] - marks[b"\\"]
-        if new >= new_lines and lines - marks[b"+"] - marks[b"\\"] >= old_lines:
+        new = (
+            lines
+            - self.content.count(b"\n-", body - 1)
+            - self.content.count(b"\n\\ ", max(body, len(self.content) - 99))
+        )
+        promised = int(header[3] or 1)
+        if new >= promised:
             return None
         self.place(min(body, len(self.content) - 1))
-        return Unread(self._hunk.path, f"the diff is cut off: {new} of {new_lines} lines of the last hunk")
+        return Unread(self._hunk.path, f"the diff is cut off: {new} of {promised} lines of the last hunk")
 
     @property
     def _inside(self) -> bool:
@@ -277,7 +284,7 @@ class Patch:
             if prose >= 0 and _PROSE.match(self.content, prose):
                 end = prose + 1
         header = _HUNK.match(self.content, start)
-        first = int(header[3]) if header else 0
+        first = int(header[2]) if header else 0
         columns = len(header[1]) - 1 if header else 1
         self._hunk = _Hunk(body, end, columns, first, self._name(start))
         self._counted, self._number = body, first

@@ -194,7 +194,7 @@ def _rate_limit(answer: Answer) -> float | None:
         return max(answer.retry_after_seconds, 1.0)
     if answer.headers.get("x-ratelimit-remaining") == "0":
         reset = answer.headers.get("x-ratelimit-reset", "")
-        if reset.isdigit() and len(reset) < 12:
+        if reset.isdecimal() and len(reset) < 12:
             return min(max(float(reset) - time.time(), 1.0), 3600.0)
         return 60.0
     if answer.status == 429 or b"rate limit" in answer.body[:2000].lower():

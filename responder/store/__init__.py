@@ -6,6 +6,7 @@ disk.
 """
 
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +20,8 @@ Transaction = sa.Connection
 """What the functions of this package take: an open transaction."""
 
 _BUSY_SECONDS = 5
+_BUSY_NAP_SECONDS = 0.002
+_POOL_SECONDS = 3  # for a connection, so that a delivery is refused before GitHub gives up at ten
 
 
 class StoreUnavailable(Exception):
@@ -44,7 +47,12 @@ class Store:
         self.is_sqlite = url.startswith("sqlite")
         if self.is_sqlite:
             self._engine = sa.create_engine(
-                url, connect_args={"timeout": _BUSY_SECONDS}, hide_parameters=True, pool_size=16, max_overflow=32
+                url,
+                connect_args={"timeout": _BUSY_SECONDS},
+                hide_parameters=True,
+                pool_size=16,
+                max_overflow=32,
+                pool_timeout=_POOL_SECONDS,
             )
             sa.event.listen(self._engine, "connect", _prepare_sqlite)
             sa.event.listen(self._engine, "begin", _begin_sqlite)
@@ -56,6 +64,7 @@ class Store:
                 pool_pre_ping=True,
                 pool_size=16,
                 max_overflow=32,
+                pool_timeout=_POOL_SECONDS,
             )
         self._writing = self._engine.execution_options(writing=True)
 
@@ -168,6 +177,27 @@ def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
 
 
 def _begin_sqlite(connection: sa.Connection) -> None:
-    """Take the write lock at once where we mean to write: a late upgrade of a read lock would fail."""
-    writing = connection.get_execution_options().get("writing", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
+    """Take the write lock at once where we mean to write: a late upgrade of a read lock would fail.
+
+    The waiting is done here, in short sleeps: SQLite's own would hold up every
+    request of a receiver's process, since it runs them all in one thread.
+    """
+    if not connection.get_execution_options().get("writing", False):
+        connection.exec_driver_sql("BEGIN")
+        return
+    end = time.monotonic() + _BUSY_SECONDS
+    raw = connection.connection.driver_connection
+    assert raw is not None  # noqa: S101 -- for the types: it has just been taken from the pool
+    raw.execute("PRAGMA busy_timeout=0").close()
+    try:
+        while True:
+            try:
+                raw.execute("BEGIN IMMEDIATE").close()
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() >= end:
+                    raise
+                time.sleep(_BUSY_NAP_SECONDS)
+            else:
+                return
+    finally:
+        raw.execute(f"PRAGMA busy_timeout={_BUSY_SECONDS * 1000}").close()

@@ -11,7 +11,7 @@ from responder.core.incident import Event, Incident, LeakedKey, State
 from responder.core.key import KnownKey, Owner
 from responder.core.sighting import Alert, Sighting, Source
 from responder.core.token import Fingerprint
-from responder.store import Transaction, notices
+from responder.store import Transaction, damages, notices
 from responder.store.dialect import add
 from responder.store.tables import events, incidents, sightings
 
@@ -262,6 +262,7 @@ def load(tx: Transaction, id: str) -> Incident:  # noqa: A002
         sightings=sightings_of(tx, id),
         timeline=timeline(tx, id),
         notices=notices.of(tx, id),
+        damage=damages.get(tx, id),
     )
 
 

@@ -45,8 +45,14 @@ def get(tx: Transaction, provider: str, account: str, key_id: str) -> KnownKey |
     return None if row is None else _key(row)
 
 
-def fingerprints(tx: Transaction, provider: str, account: str, project: str) -> Mapping[str, str]:
-    """Proved fingerprints of a project's keys, by key id."""
+def every(tx: Transaction, provider: str, account: str, after: str = "", limit: int = 1000) -> Sequence[KnownKey]:
+    """A page of an account's keys, gone ones too, in order of id, beginning behind the id *after*."""
+    mine = (t.c.provider == provider, t.c.account == account, t.c.key_id > after)
+    return [_key(row) for row in tx.execute(sa.select(t).where(*mine).order_by(t.c.key_id).limit(limit))]
+
+
+def fingerprints(tx: Transaction, provider: str, account: str, project: str | None) -> Mapping[str, str]:
+    """Proved fingerprints of a project's keys, or of those above projects, by key id."""
     rows = tx.execute(
         sa.select(t.c.key_id, t.c.fingerprint).where(
             t.c.provider == provider,

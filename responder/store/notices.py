@@ -66,6 +66,18 @@ def pending(tx: Transaction, incident_id: str) -> bool:
     return tx.execute(found.limit(1)).first() is not None
 
 
+def pending_since(tx: Transaction, instant: datetime) -> Sequence[str]:
+    """What has had notices pending since before *instant*."""
+    old = sa.select(t.c.incident_id).where(t.c.status == Delivery.PENDING.value, t.c.written_at < instant)
+    return tx.execute(old.distinct().limit(1000)).scalars().all()
+
+
+def written_since(tx: Transaction, topic: Topic, instant: datetime, to: str | None = None) -> int:
+    """How many notices of a topic were written after *instant*, to anybody or to one address."""
+    count = sa.select(sa.func.count()).where(t.c.topic == topic.value, t.c.written_at > instant)
+    return tx.execute(count if to is None else count.where(t.c.to == to)).scalar_one()
+
+
 def of(tx: Transaction, incident_id: str) -> Sequence[Notice]:
     """Every notice of an incident, in the order they were written."""
     rows = tx.execute(sa.select(t).where(t.c.incident_id == incident_id).order_by(t.c.written_at, t.c.id))

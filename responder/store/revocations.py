@@ -57,6 +57,11 @@ def take_up(tx: Transaction, provider: str, account: str, key_id: str, holder: s
     tx.execute(sa.update(t).where(*_is(provider, account, key_id)).values(holder=holder))
 
 
+def reopen(tx: Transaction, provider: str, account: str, key_id: str, holder: str) -> None:
+    """Take up an intent again that was refused before: a person wants it once more."""
+    tx.execute(sa.update(t).where(*_is(provider, account, key_id)).values(holder=holder, outcome=None, ended_at=None))
+
+
 def settle(tx: Transaction, provider: str, account: str, key_id: str, outcome: Outcome | None, now: datetime) -> None:
     """Write down what became of one request; None: nobody knows yet."""
     ended = now if outcome is not None else None

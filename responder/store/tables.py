@@ -167,6 +167,8 @@ notices = Table(
     Column("claimed_at", Instant),
     Column("sent_at", Instant),
     UniqueConstraint("incident_id", "audience", "topic", "channel", "to"),
+    Index("ix_notices_topic_written_at", "topic", "written_at"),
+    Index("ix_notices_status_written_at", "status", "written_at"),
 )
 
 known_keys = Table(

@@ -34,7 +34,7 @@ def blueprint(receiver: "Receiver") -> Blueprint:
             return problem(415, "Unsupported Media Type", "Send application/json.")
         body = request.get_data(cache=False)
         told = door.told(decode(body))
-        receipt = _receipt(request.headers.get("Idempotency-Key"))
+        receipt = _receipt(request.headers.get("Idempotency-Key"), body)
         id_ = f"rep_{receipt}"
         sealed = receiver.seal(body, id_)
         refs = {**told.refs, "receipt": receipt}
@@ -45,10 +45,10 @@ def blueprint(receiver: "Receiver") -> Blueprint:
     return routes
 
 
-def _receipt(key: str | None) -> str:
-    """Random; the same again for the same idempotency key."""
+def _receipt(key: str | None, body: bytes) -> str:
+    """Random; the same again for the same idempotency key and body: nobody's key may swallow another's report."""
     if key is None:
         return secrets.token_hex(12)
     if not 8 <= len(key) <= 200 or not key.isascii() or not key.isprintable():
         raise Malformed("Idempotency-Key must be 8 to 200 printable characters.")
-    return hashlib.sha256(b"responder-receipt\0" + key.encode()).hexdigest()[:24]
+    return hashlib.sha256(b"responder-receipt\0" + key.encode() + b"\0" + body).hexdigest()[:24]

@@ -12,6 +12,7 @@ import structlog
 from flask import Blueprint, Response, jsonify, request
 
 from responder.core.errors import Malformed
+from responder.core.token import scrub
 from responder.sources import GITHUB_EVENTS, doors
 from responder.sources.payload import decode
 from responder.sources.signature import is_signed
@@ -46,7 +47,7 @@ def blueprint(receiver: "Receiver") -> Blueprint:
             log.warning("signature_refused", route="/hooks/github")
             return problem(401, "Unauthorized", "The signature is missing or wrong.")
         guid, event = request.headers.get("X-GitHub-Delivery", ""), request.headers.get("X-GitHub-Event", "")
-        if not _GUID.match(guid):
+        if not _GUID.match(guid) or scrub(guid) != guid:  # it is not signed, and names a row
             raise Malformed("X-GitHub-Delivery must be there.")
         if not event.replace("_", "").isalnum() or not event.isascii() or len(event) > 64:
             raise Malformed("X-GitHub-Event must be there.")

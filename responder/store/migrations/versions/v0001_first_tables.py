@@ -144,6 +144,10 @@ def upgrade() -> None:
             name=op.f("uq_notices_incident_id_audience_topic_channel_to"),
         ),
     )
+    with op.batch_alter_table("notices", schema=None) as batch_op:
+        batch_op.create_index("ix_notices_status_written_at", ["status", "written_at"], unique=False)
+        batch_op.create_index("ix_notices_topic_written_at", ["topic", "written_at"], unique=False)
+
     op.create_table(
         "revocations",
         sa.Column("provider", sa.Text(), nullable=False),

@@ -1,0 +1,126 @@
+"""Every mail exactly as a person receives it, after a real SMTP conversation.
+
+``UPDATE_SNAPSHOTS=1`` rewrites the files; read the difference as its reader would.
+"""
+
+import email
+import os
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime
+from email.message import EmailMessage
+from email.policy import default
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from responder.core.incident import Incident, LeakedKey
+from responder.core.key import Owner
+from responder.core.notice import Audience, Channel, Delivery, Notice, Topic
+from responder.notify import Mailer
+
+SNAPSHOTS = Path(__file__).parent / "snapshots"
+ROBOT = Owner("service_account", "svc_1", "nightly-robot", None)
+SHOWN = (
+    "From",
+    "To",
+    "Subject",
+    "Date",
+    "Message-ID",
+    "References",
+    "Auto-Submitted",
+    "X-Auto-Response-Suppress",
+    "MIME-Version",
+    "Content-Type",
+)
+
+CASES: list[tuple[str, Audience, Topic, str, dict[str, Any]]] = [
+    ("owner-revoked-dead", Audience.OWNER, Topic.REVOKED, "dead", {}),
+    ("owner-revoked-deleted", Audience.OWNER, Topic.REVOKED, "deleted", {}),
+    ("owner-revoked-requested", Audience.OWNER, Topic.REVOKED, "requested", {}),
+    ("owner-revoked-observed", Audience.OWNER, Topic.REVOKED, "observed", {}),
+    ("owner-revoked-robot", Audience.OWNER, Topic.REVOKED, "dead", {"owner": ROBOT, "last_used_at": None}),
+    ("owner-already-dead", Audience.OWNER, Topic.ALREADY_DEAD, "gone", {}),
+    ("owner-already-dead-tested", Audience.OWNER, Topic.ALREADY_DEAD, "refused", {}),
+    ("owner-held", Audience.OWNER, Topic.HELD, "held", {}),
+    ("owner-warned", Audience.OWNER, Topic.WARNED, "unknown", {}),
+    ("owner-still-alive", Audience.OWNER, Topic.STILL_ALIVE, "deleted", {}),
+    ("security-revoked-dead", Audience.SECURITY, Topic.REVOKED, "dead", {}),
+    ("security-revoked-deleted", Audience.SECURITY, Topic.REVOKED, "deleted", {}),
+    ("security-revoked-requested", Audience.SECURITY, Topic.REVOKED, "requested", {}),
+    ("security-revoked-observed", Audience.SECURITY, Topic.REVOKED, "observed", {}),
+    ("security-already-dead", Audience.SECURITY, Topic.ALREADY_DEAD, "gone", {}),
+    ("security-held", Audience.SECURITY, Topic.HELD, "held", {}),
+    ("security-held-unknown-owner", Audience.SECURITY, Topic.HELD, "held", {"owner": None}),
+    ("security-waiting", Audience.SECURITY, Topic.WAITING, "held", {}),
+    ("security-digest", Audience.SECURITY, Topic.DIGEST, "held", {}),
+    ("security-warned", Audience.SECURITY, Topic.WARNED, "unknown", {}),
+    ("security-still-alive", Audience.SECURITY, Topic.STILL_ALIVE, "deleted", {}),
+    ("security-stuck", Audience.SECURITY, Topic.STUCK, "requested", {}),
+    ("security-undelivered", Audience.SECURITY, Topic.UNDELIVERED, "dead", {}),
+    ("security-undelivered-robot", Audience.SECURITY, Topic.UNDELIVERED, "dead", {"owner": ROBOT}),
+]
+
+
+def as_received(raw: bytes) -> str:
+    """Show a mail as its reader's program does: the headers that matter, the text, the page."""
+    mail = email.message_from_bytes(raw, policy=default)
+    assert isinstance(mail, EmailMessage)
+    boundary = re.escape(str(mail.get_boundary()))
+    headers = "\n".join(f"{name}: {re.sub(boundary, 'BOUNDARY', str(mail[name]))}" for name in SHOWN)
+    text, html = mail.get_body(("plain",)), mail.get_body(("html",))
+    assert text is not None
+    assert html is not None
+    parts = (text.get_content(), html.get_content())
+    shown = "\n\n".join((headers, "=== text/plain", parts[0].strip(), "=== text/html", parts[1].strip()))
+    return shown.replace("\r\n", "\n") + "\n"
+
+
+@pytest.mark.parametrize(("name", "audience", "topic", "state", "changes"), CASES, ids=[case[0] for case in CASES])
+def test_every_mail_arrives_as_it_was_last_read_and_approved(
+    name: str,
+    audience: Audience,
+    topic: Topic,
+    state: str,
+    changes: dict[str, Any],
+    serve: Callable[..., int],
+    postbox: Any,
+    incident: Callable[..., Incident],
+    key: Callable[..., LeakedKey],
+    notice: Callable[..., Notice],
+) -> None:
+    """A frightened person reads these words; nobody changes one without having read the whole."""
+    fate = Delivery.FAILED if topic is Topic.UNDELIVERED else Delivery.SENT
+    told = Notice("ntc_80", Audience.OWNER, Topic.REVOKED, Channel.MAIL, "ada@example.com", fate, attempts=1)
+    known = changes.get("owner", "somebody") not in (None, ROBOT)
+    matter = incident(state, key=key(**changes), notices=(told,) if known else ())
+    mailer = Mailer(
+        f"smtp://127.0.0.1:{serve()}",
+        "Leak responder <leaks@example.com>",
+        clock=lambda: datetime(2026, 11, 23, 6, 13, 0, tzinfo=UTC),
+    )
+    mailer.send(notice(audience, topic), matter, public_url="https://leaks.example.com/")
+    [(_, recipients, raw)] = postbox.received
+    assert recipients == ["ada@example.com" if audience is Audience.OWNER else "security@example.com"]
+    seen, path = as_received(raw), SNAPSHOTS / f"{name}.eml"
+    if os.environ.get("UPDATE_SNAPSHOTS") == "1":
+        path.write_text(seen, encoding="utf-8")
+    assert seen == path.read_text(encoding="utf-8")
+
+
+def test_no_snapshot_is_left_over() -> None:
+    """A file that no test compares only looks like a promise."""
+    assert {path.stem for path in SNAPSHOTS.iterdir()} == {case[0] for case in CASES}
+
+
+def test_every_topic_has_its_text_for_the_audiences_that_hear_it() -> None:
+    """A missing text would be found out at three in the morning."""
+    told = {(audience, topic) for _, audience, topic, _, _ in CASES}
+    assert {topic for audience, topic in told if audience is Audience.SECURITY} == set(Topic)
+    assert {topic for audience, topic in told if audience is Audience.OWNER} == set(Topic) - {
+        Topic.STUCK,
+        Topic.UNDELIVERED,
+        Topic.WAITING,
+        Topic.DIGEST,
+    }
