@@ -2,8 +2,6 @@
 
 import os
 import signal
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -24,7 +22,6 @@ STOP_FILE = "STOP"
 _BEAT_SECONDS = 2.0
 _STALE = timedelta(seconds=15)
 _PLACES = 24
-_RESTART_SECONDS = 0.5
 _KEEP_TASKS_DAYS = 7  # longer than GitHub's redelivery window: a task's key guards against doing it twice
 
 
@@ -75,11 +72,11 @@ def run_receiver(config: Settings) -> None:
     from responder.web import server
 
     def make() -> Any:
-        _start_logs(config)
+        start_logs(config)
         failpoint.arm(_failpoint(config), config.data_dir / "failpoint.spent")
         return receiver(config)
 
-    _start_logs(config)
+    start_logs(config)
     server.serve(config.bind, make)
 
 
@@ -185,9 +182,10 @@ def check_worker(config: Settings) -> None:
 
 def accounts(config: Settings, store: Any) -> Mapping[str, Sequence[Any]]:
     """Every configured account by provider."""
+    from responder.core.token import Token
     from responder.inventory import Inventory
     from responder.outbound import Budget, Door
-    from responder.proof import Account
+    from responder.proof import Account, Control
     from responder.providers.openai import OpenAI
     from responder.providers.openai_usage import OpenAILedger
 
@@ -197,7 +195,14 @@ def accounts(config: Settings, store: Any) -> Mapping[str, Sequence[Any]]:
     admin_key = config.openai.admin_key.get_secret_value()
     provider = OpenAI("default", door, admin_key)
     inventory = Inventory(store, provider, config.policy.protected, now)
-    return {"openai": [Account(provider, inventory, ledger=OpenAILedger(door, admin_key))]}
+    control = None
+    if config.openai.canary_key is not None:
+        try:
+            canary = Token(config.openai.canary_key.get_secret_value(), "control")
+        except ValueError:
+            raise settings.SettingsError("RESPONDER_OPENAI__CANARY_KEY: is not a key") from None
+        control = Control(provider, canary, provider.stranger)
+    return {"openai": [Account(provider, inventory, ledger=OpenAILedger(door, admin_key), control=control)]}
 
 
 def _house(config: Settings, store: Any, engine: Any, ended: Any) -> Any:
@@ -205,7 +210,6 @@ def _house(config: Settings, store: Any, engine: Any, ended: Any) -> Any:
     from responder.house import House, Policy
     from responder.outbound import Door
     from responder.outbox import Outbox
-    from responder.scan import Scanner
     from responder.seal import Keys
     from responder.sources import Reach
     from responder.sources.github_api import GitHub
@@ -214,16 +218,20 @@ def _house(config: Settings, store: Any, engine: Any, ended: Any) -> Any:
     github = None
     if config.github.token is not None:
         github = GitHub(Door("github", config.github.api_url), config.github.token.get_secret_value())
-    mail = None
-    if config.mail.url is not None and config.mail.sender is not None:
-        mail = notify.Mailer(config.mail.url.get_secret_value(), config.mail.sender)
-    urls = [url.get_secret_value() for url in config.notify.urls]
+    mail, channels = None, None
+    try:
+        if config.mail.url is not None and config.mail.sender is not None:
+            mail = notify.Mailer(config.mail.url.get_secret_value(), config.mail.sender)
+        if config.notify.urls:
+            channels = notify.Channels([url.get_secret_value() for url in config.notify.urls])
+    except ValueError as error:
+        raise settings.SettingsError(str(error)) from None
     return House(
         store=store,
-        scanner=Scanner.load(),
+        scanner=_scanner(config),
         reach=Reach(github),
         accounts=accounts(config, store),
-        outbox=Outbox(store, mail, notify.Channels(urls) if urls else None, config.public_url, now),
+        outbox=Outbox(store, mail, channels, config.public_url, now),
         policy=Policy(
             enforce=config.mode == "enforce",
             max_revokes_per_hour=config.policy.max_revokes_per_hour,
@@ -231,7 +239,7 @@ def _house(config: Settings, store: Any, engine: Any, ended: Any) -> Any:
             page_after=timedelta(seconds=config.policy.hold_page_seconds),
             close_alerts=config.github.resolve_alerts,
         ),
-        pepper=keys.pepper,
+        peppers=lambda: keys.peppers,
         private=keys.private,
         clock=now,
         sleep=time.sleep,
@@ -242,9 +250,18 @@ def _house(config: Settings, store: Any, engine: Any, ended: Any) -> Any:
     )
 
 
+def _scanner(config: Settings) -> Any:
+    from responder.scan import RuleError, Scanner
+
+    try:
+        return Scanner.load([config.rules_dir] if config.rules_dir else [])
+    except RuleError as error:
+        raise settings.SettingsError(f"RESPONDER_RULES_DIR: {error}") from None
+
+
 def run_worker(config: Settings) -> None:
     """Work until told to stop."""
-    _start_logs(config)
+    start_logs(config)
     prepare(config)
     failpoint.arm(_failpoint(config), config.data_dir / "failpoint.spent")
     stop = threading.Event()
@@ -255,9 +272,6 @@ def run_worker(config: Settings) -> None:
     logger.info("worker_ready", holder=worker.engine.holder)
     stop.wait()
     worker.close()
-
-
-# --- the group -----------------------------------------------------------------------------------
 
 
 def prepare(config: Settings) -> None:
@@ -273,41 +287,8 @@ def prepare(config: Settings) -> None:
     store.close()
 
 
-def run_group(config: Settings) -> int:
-    """Receiver and worker as one group: whichever dies is started again; both end with us."""
-    check_worker(config)
-    _start_logs(config)
-    prepare(config)
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
-    halves = {
-        "worker": (["worker"], dict(os.environ)),
-        "receiver": (["web"], settings.receiver_environment(config)),
-    }
-    running: dict[str, subprocess.Popen[bytes]] = {}
-    while not stop.is_set():
-        for name, (arguments, environment) in halves.items():
-            process = running.get(name)
-            if process is None or process.poll() is not None:
-                if process is not None:
-                    logger.error("process_died", half=name, status=process.returncode)
-                    stop.wait(_RESTART_SECONDS)
-                running[name] = subprocess.Popen(  # noqa: S603 -- ourselves
-                    [sys.executable, "-m", "responder.cli", *arguments], env=environment
-                )
-        stop.wait(0.2)
-    for process in running.values():
-        process.terminate()
-    for process in running.values():
-        try:
-            process.wait(timeout=30)
-        except subprocess.TimeoutExpired:
-            process.kill()
-    return 0
-
-
-def _start_logs(config: Settings) -> None:
+def start_logs(config: Settings) -> None:
+    """Begin to log, with every configured secret redacted."""
     log.configure(config.secrets())
 
 

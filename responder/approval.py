@@ -12,7 +12,7 @@ from typing import Any
 
 import structlog
 
-from responder.core.decision import Action, Disposition
+from responder.core.decision import STOPPED_LOOK_SECONDS, Action, Disposition
 from responder.core.incident import State
 from responder.core.key import KnownKey
 from responder.core.match import find
@@ -119,8 +119,14 @@ def _act(house: House, delivery: Delivery, record: Record, refs: Mapping[str, An
     key, account = _key(house, record, str(refs["key"]))
     if key is None or account is None:
         return _void(house, delivery, record, "its key is not known any more")
+    seen = record.fingerprint  # the word came from a table that a receiver can write to: it may choose no other key
+    if key.id != record.key_id and not key.mask.fits(seen.head, seen.tail, seen.length):
+        return _void(house, delivery, record, "its key does not look like the token")
     if not house.policy.enforce:
         return _void(house, delivery, record, "observe mode deletes nothing")
+    if house.stopped():
+        key_later = f"act:{delivery.id}:{int(now.timestamp())}"
+        return [Task("act", key_later, (delivery.id,), STOPPED_LOOK_SECONDS)]
     return _approve(house, delivery, record, key, account)
 
 

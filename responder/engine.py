@@ -95,11 +95,13 @@ class Engine:
     Args:
         url: where the engine keeps its rows: ``sqlite:///…`` of its own, or ``postgresql://…``.
         leases: a folder in which living processes hold locks (SQLite).
+        tries: how often a task that nobody foresaw to fail is tried before a person is told.
     """
 
-    def __init__(self, url: str, leases: Path) -> None:
+    def __init__(self, url: str, leases: Path, tries: int = _TRIES) -> None:
         self.holder = f"{socket.gethostname()[:40]}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
         self._url = url
+        self._tries = tries
         self._table: Mapping[str, Work] = {}
         self._give_up: Callable[[Task, str], Sequence[Task]] = lambda _task, _error: ()
         self._leases = _Leases(url, leases)
@@ -193,9 +195,13 @@ class Engine:
             return [[t.name, t.key, list(t.args), t.delay_seconds, 0] for t in self._table[name](*args)]
         except Exception as error:  # the boundary at which nothing may end silently
             log.exception("task_failed", task=name, key=key, failures=failures + 1, error=type(error).__name__)
-            if failures + 1 >= _TRIES:
-                last = self._give_up(task, type(error).__name__)
+            failed = type(error).__name__
+        if failures + 1 >= self._tries:
+            try:
+                last = self._give_up(task, failed)
                 return [[t.name, t.key, list(t.args), t.delay_seconds, 0] for t in last]
+            except Exception as error:  # nobody could be told: not given up, then
+                log.exception("not_given_up", task=name, key=key, error=type(error).__name__)
         base = key.partition("~")[0]
         return [[name, f"{base}~{failures + 1}", list(args), min(2.0**failures, 300.0), failures + 1]]
 

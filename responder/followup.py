@@ -20,6 +20,7 @@ from responder.core.key import KnownKey
 from responder.core.liveness import Liveness
 from responder.core.notice import Topic
 from responder.core.revocation import Outcome, Revocation
+from responder.core.token import fingerprint
 from responder.engine import Task
 from responder.house import House
 from responder.proof import Account
@@ -28,6 +29,8 @@ from responder.respond import (
     deal_with,
     pause,
     record_answer,
+    report_stuck,
+    still_due,
 )
 from responder.ruling import GIVE_UP_AFTER, tell_soon
 from responder.store import Transaction, deliveries, incidents, notices, revocations
@@ -55,8 +58,10 @@ def _bind(task: Callable[..., Sequence[Task]], house: House) -> Callable[..., Se
 def revoke(house: House, id_: str, attempt: int) -> Sequence[Task]:
     """Find out what became of an intent, by reading first; ask again only if the key is still there."""
     record, key, account = _of(house, id_)
-    if key is None or account is None or record.revoked_at is not None:
+    if key is None or account is None:
         return []
+    if record.revoked_at is not None or record.decision != Action.REVOKE:
+        return still_due(house, record, "late")
     again = Task("revoke", f"revoke:{id_}:{attempt + 1}", (id_, attempt + 1), pause(attempt))
     if house.stopped():
         return [again]
@@ -89,7 +94,7 @@ def look(house: House, id_: str, number: int) -> Sequence[Task]:
     with house.store.read() as tx:
         record = incidents.get(tx, id_)
     if record.state is not State.OPEN or record.looks != number or record.decision == Action.REVOKE:
-        return []
+        return still_due(house, record, f"look{number}")
     try:
         token, lane = gather.recall(house, record), gather.lane_of(house, record)
     except Unavailable:
@@ -102,7 +107,8 @@ def look(house: House, id_: str, number: int) -> Sequence[Task]:
         if token is None:
             return _give_up_looking(house, record)
         accounts = house.accounts.get(record.provider, ())
-        return deal_with(house, record, token, record.fingerprint, accounts, record.opened_at, lane)
+        seen = fingerprint(token, *house.peppers())
+        return deal_with(house, record, token, seen, accounts, record.opened_at, lane)
 
 
 def _give_up_looking(house: House, record: Record) -> Sequence[Task]:
@@ -118,8 +124,10 @@ def _give_up_looking(house: House, record: Record) -> Sequence[Task]:
 def verify(house: House, id_: str, number: int) -> Sequence[Task]:
     """See whether a revoked key is gone from the list and its token dead; often enough, it is confirmed."""
     record, key, account = _of(house, id_)
-    if key is None or account is None or record.revoked_at is None or record.dead_at is not None:
+    if key is None or account is None or record.revoked_at is None:
         return []
+    if record.dead_at is not None:
+        return [*still_due(house, record, "dead"), assess.first(id_)]
     dead, row = _watch(house, record, key, account)
     now = house.clock()
     late = now - record.revoked_at >= timedelta(seconds=house.policy.verify_seconds)
@@ -166,7 +174,7 @@ def _is_dead(house: House, record: Record, key: KnownKey, account: Account) -> b
         return None
     if token is None:
         return True
-    return {Liveness.DEAD: True, Liveness.LIVE: False}.get(account.provider.probe(token, key).liveness)
+    return {Liveness.DEAD: True, Liveness.LIVE: False}.get(account.probe(token, key).liveness)
 
 
 def tell(house: House, about: str, cause: str, attempt: int) -> Sequence[Task]:
@@ -222,8 +230,7 @@ def _close_if_done(house: House, id_: str) -> Sequence[Task]:
         disposition = Disposition.REVOKED if ours else Disposition.ALREADY_DEAD
         incidents.change(tx, id_, state=State.CLOSED.value, disposition=disposition.value, closed_at=house.clock())
         incidents.note(tx, id_, "closed", house.clock(), {"disposition": disposition.value})
-        idle = incidents.idle_deliveries(tx, id_)
-    gather.shred(house, idle)
+        deliveries.shred(tx, incidents.idle_deliveries(tx))
     log.info("incident_closed", incident=id_, disposition=disposition.value)
     return []
 
@@ -241,6 +248,12 @@ def remind(house: House, id_: str, number: int) -> Sequence[Task]:
 def sweep(house: House) -> Sequence[Task]:
     """Send what is pending although its own tasks should have sent it: nothing ends silently."""
     slot = int(house.clock().timestamp()) // 60
+    for account in (one for accounts in house.accounts.values() for one in accounts):
+        if account.control is not None and (problem := account.control.problem()):
+            about = f"control_{account.provider.provider}_{account.provider.account}_{house.clock():%Y%m%d}"
+            with house.store.begin("control") as tx:
+                why = f"Tokens cannot be checked, so leaks are held instead of revoked: {problem}."
+                report_stuck(house, tx, about, why)
     return [tell_soon(about, f"sweep{slot}") for about in house.outbox.overdue()]
 
 
@@ -256,6 +269,7 @@ def tidy(house: House) -> Sequence[Task]:
     """Forget sealed bodies that outlived their purpose."""
     with house.store.begin("tidy") as tx:
         deliveries.shred_before(tx, house.clock() - _SEALED_AT_MOST)
+        deliveries.shred(tx, incidents.idle_deliveries(tx))
     return []
 
 

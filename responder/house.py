@@ -87,7 +87,7 @@ class House:
         accounts: configured accounts by provider.
         outbox: notices to people.
         policy: what the settings allow.
-        pepper: names tokens; 32 bytes.
+        peppers: name tokens, newest first; asked for each time, because they may be rotated meanwhile.
         private: opens sealed bodies; 32 bytes.
         clock: now, UTC.
         sleep: waits for seconds.
@@ -103,7 +103,7 @@ class House:
     accounts: Mapping[str, Sequence[Account]]
     outbox: Outbox
     policy: Policy
-    pepper: bytes = field(repr=False)
+    peppers: Callable[[], Sequence[bytes]] = field(repr=False)
     private: bytes = field(repr=False)
     clock: Callable[[], datetime]
     sleep: Callable[[float], None]

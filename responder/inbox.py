@@ -7,7 +7,8 @@ import errno
 import os
 import select
 import threading
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -59,7 +60,7 @@ class Waiter:
         store: where deliveries are kept.
         folder: the data directory.
         engine: what they are started in.
-        places: how many may be under way at once.
+        places: how many may be under way at once; of one lane, a third of them.
         task: makes the task for a delivery's id.
     """
 
@@ -71,7 +72,7 @@ class Waiter:
         self._engine = engine
         self._places = places
         self._task = task
-        self._under_way: set[str] = set()
+        self._under_way: dict[str, str] = {}
         self._lock = threading.Lock()
         self._free = threading.Event()
         self._stop = threading.Event()
@@ -90,8 +91,10 @@ class Waiter:
     def ended(self, delivery_id: str) -> None:
         """Say that a delivery no longer occupies a place."""
         with self._lock:
-            self._under_way.discard(delivery_id)
+            self._under_way.pop(delivery_id, None)
         self._free.set()
+        with suppress(OSError):  # full of rings, or closed
+            os.write(self._ear, b"!")  # what was left waiting because its lane was full may go on
 
     def close(self) -> None:
         """Stop starting anything."""
@@ -120,16 +123,34 @@ class Waiter:
             self._free.clear()
             self._free.wait(SWEEP_SECONDS)
             return not self._stop.is_set()
-        with self._store.read() as tx:
-            ids = deliveries.next_waiting(tx, room)
+        ids = self._choose(room)
         for id_ in ids:
-            with self._lock:
-                self._under_way.add(id_)
             self._engine.start(self._task(id_))
         if ids:
             with self._store.begin("start") as tx:
                 deliveries.start(tx, ids)
         return bool(ids)
+
+    def _choose(self, room: int) -> Sequence[str]:
+        """The next to be started, at most *room*, which have their places from now on.
+
+        No lane has more than a third of all places: whoever fills one with work that takes
+        long must not keep the others waiting until it is done.
+        """
+        most = max(1, self._places // 3)
+        with self._lock:
+            taken = Counter(self._under_way.values())
+        with self._store.read() as tx:
+            ids = deliveries.next_waiting(tx, room, [lane for lane, count in taken.items() if count >= most])
+            lanes = deliveries.lanes(tx, ids)
+        chosen = []
+        for id_ in ids:
+            if taken[lanes[id_]] < most:
+                taken[lanes[id_]] += 1
+                chosen.append(id_)
+        with self._lock:
+            self._under_way |= {id_: lanes[id_] for id_ in chosen}
+        return chosen
 
     def _listen_for_ever(self) -> None:
         """Pass PostgreSQL's notifications on to our own bell."""

@@ -13,7 +13,7 @@ import structlog
 
 _DASH = r"(?:-|%2[dD]|\\u002[dD]|\\x2[dD]|&#45;|&#x2[dD];)"
 _SECRETS = re.compile(
-    rf"sk{_DASH}[A-Za-z0-9_%\\-]{{8,}}"
+    rf"(?i:sk){_DASH}[A-Za-z0-9_%\\-]{{8,}}"
     r"|\b(?:gh[pousr]_|github_pat_|glpat-)[A-Za-z0-9_.-]{8,}"
     r"|(?i:\b(?:bearer|basic)\s+)[A-Za-z0-9+/=_.~-]{8,}"
     r"|(?<=://)[^/\s:@]*:[^/\s@]+(?=@)"

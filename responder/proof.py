@@ -55,6 +55,55 @@ class Allowance:
             return allowed
 
 
+class Control:
+    """Whether the provider still answers as we expect, found out with a key of our own that nobody leaked.
+
+    Without it, an outage that answers 401 to everything looks like "dead", and one that
+    answers 200 to everything like "live". While the control fails, no probe is believed.
+
+    Args:
+        provider: who is asked.
+        canary: a live project key that is used for nothing else.
+        stranger: makes well-formed tokens that nobody was ever given.
+        clock: monotonic seconds.
+    """
+
+    _FRESH_SECONDS = 60.0
+
+    def __init__(
+        self,
+        provider: Provider,
+        canary: Token,
+        stranger: Callable[[], Token],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._provider = provider
+        self._canary = canary
+        self._stranger = stranger
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._asked_at: float | None = None
+        self._problem: str | None = None
+
+    def problem(self) -> str | None:
+        """What is wrong with the provider's answers, asked at most once a minute; None: nothing."""
+        with self._lock:
+            now = self._clock()
+            if self._asked_at is None or now - self._asked_at >= self._FRESH_SECONDS:
+                self._problem = self._ask()
+                self._asked_at = now
+            return self._problem
+
+    def _ask(self) -> str | None:
+        ours = self._provider.probe(self._canary, None)
+        if ours.liveness is not Liveness.LIVE or ours.project is None:
+            return f"our own control key is answered with {ours.liveness.value} {ours.code}".rstrip()
+        nobodys = self._provider.probe(self._stranger(), None)
+        if nobodys.liveness is not Liveness.DEAD:
+            return f"a token that nobody has is answered with {nobodys.liveness.value} {nobodys.code}".rstrip()
+        return None
+
+
 @dataclass(frozen=True, slots=True)
 class Account:
     """One configured account.
@@ -64,12 +113,21 @@ class Account:
         inventory: what is known of its keys.
         allowance: how often may be asked for one of them.
         ledger: what they were used for; None where the vendor does not tell.
+        control: whether its answers can be believed; None if no control key is configured.
     """
 
     provider: Provider
     inventory: Inventory
     allowance: Allowance = field(default_factory=Allowance)
     ledger: Ledger | None = None
+    control: Control | None = None
+
+    def probe(self, token: Token, key: KnownKey | None) -> Verdict:
+        """Ask what *token* opens; an answer that the control does not bear out is none."""
+        verdict = self.provider.probe(token, key)
+        if verdict.liveness is not Liveness.UNKNOWN and self.control is not None and self.control.problem():
+            return Verdict(Liveness.UNKNOWN, "control_failed")
+        return verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,10 +178,10 @@ def _in_account(token: Token, seen: Fingerprint, account: Account, since: dateti
     first = _with_what_is_known(token, seen, account, lane, refreshed=False)
     elsewhere = first.verdict is not None and first.verdict.elsewhere
     settled = bool(first.match.keys) and not elsewhere and not _unlisted(first)
-    if first.match.evidence.proof or first.match.disproved or settled:
+    if first.match.evidence.proof or settled:
         return first
-    if not account.inventory.refresh(since):
-        return first
+    if not account.inventory.refresh(since):  # it may be a key that is newer than the list
+        return replace(first, match=Match(Evidence.NONE)) if first.match.disproved else first
     return _with_what_is_known(token, seen, account, lane, refreshed=True)
 
 
@@ -138,7 +196,7 @@ def _with_what_is_known(token: Token, seen: Fingerprint, account: Account, lane:
     if candidate is None:
         return Finding(account, hint, verdict, refreshed=refreshed)
     try:
-        listed = account.inventory.listed_now(candidate)
+        listed = account.inventory.listed_now(candidate, seen)
     except (Refused, Unavailable) as error:
         return Finding(account, hint, Verdict(Liveness.UNKNOWN, type(error).__name__), refreshed=refreshed)
     match = prove(hint, verdict, listed, seen)
@@ -167,7 +225,7 @@ def _probe(token: Token, candidates: Sequence[KnownKey], account: Account, lane:
     for key in one_per_project[:_MOST_PROBES]:
         if not account.allowance.take(f"{lane} {key.id}"):
             return Verdict(Liveness.UNKNOWN, "asked_too_often")
-        verdict = account.provider.probe(token, key)
+        verdict = account.probe(token, key)
         if not verdict.elsewhere:
             return verdict
     if len(one_per_project) > _MOST_PROBES:

@@ -18,7 +18,7 @@ from responder import gather
 from responder.core.decision import SECOND_LOOK_SECONDS, Action, Case, Disposition, decide
 from responder.core.errors import Refused, Unavailable
 from responder.core.incident import State
-from responder.core.key import KnownKey
+from responder.core.key import KeyKind, KnownKey
 from responder.core.liveness import Liveness
 from responder.core.notice import Topic
 from responder.core.revocation import Outcome, Revocation
@@ -43,6 +43,7 @@ _OUR_CREDENTIAL = (401, 403)
 """Refusals that a person can mend without touching the leaked key: worth asking again."""
 
 
+_MOST_SIBLINGS = 5
 _LEGACY = ("openai-legacy", "openai-none")
 """Families of user keys: in no project's list."""
 
@@ -77,7 +78,7 @@ def contain(house: House, delivery_id: str, attempt: int = 0) -> Sequence[Task]:
 def _take_in(house: House, delivery: Delivery, piece: Material, found: Found) -> Sequence[Task]:
     """Join the incident of one token, then deal with it."""
     token = found.token
-    seen = fingerprint(token, house.pepper)
+    seen = fingerprint(token, *house.peppers())
     accounts = house.accounts.get(found.provider or "", ())
     if found.confidence == "weak" and not accounts:
         return []  # a shape that means nothing unless a provider recognises it
@@ -88,19 +89,40 @@ def _take_in(house: House, delivery: Delivery, piece: Material, found: Found) ->
             joined = incidents.join(tx, seen, provider, account, sighting, delivery.received_at)
             record = incidents.get(tx, joined.incident_id)
         if record.decision == Action.REVOKE or record.state in (State.HELD, State.CONTAINED):
-            return _rejoin(house, record, delivery.id)
+            return still_due(house, record, delivery.id)
         if record.state is State.CLOSED and record.disposition != Disposition.NOT_OURS:
-            return _rejoin(house, record, delivery.id)
+            return still_due(house, record, delivery.id)
         return deal_with(house, record, token, seen, accounts, delivery.received_at, delivery.lane)
 
 
-def _rejoin(house: House, record: Record, cause: str) -> Sequence[Task]:
-    """What a further sighting of a token still asks for, once its incident has been decided."""
-    if record.decision == Action.REVOKE and record.revoked_at is None and house.policy.enforce:
-        return [Task("revoke", f"revoke:{record.id}:{cause}", (record.id, 0))]
+def still_due(house: House, record: Record, cause: str) -> Sequence[Task]:
+    """What an incident, as it stands on disk, still needs: for a further sighting, and for a step that runs again.
+
+    A process may die between writing down what it did and handing on what follows
+    from it. The keys are those first given, so nothing under way is started twice.
+
+    Args:
+        house: to know whether we may act.
+        record: the incident.
+        cause: names what asks, where it is to be asked afresh.
+    """
+    id_ = record.id
     if record.dead_at is not None:
-        return [Task("close", f"close:{record.id}:{cause}", (record.id, cause, 0))]
+        return [tell_soon(id_, "dead"), Task("close", f"close:{id_}:{cause}", (id_, cause, 0))]
+    if record.revoked_at is not None:
+        return _after_revocation(id_)
+    if record.decision == Action.REVOKE and house.policy.enforce:
+        return [Task("revoke", f"revoke:{id_}:{cause}", (id_, 0))]
+    if record.disposition == Disposition.ALREADY_DEAD:
+        return [Task("close", f"close:{id_}:{cause}", (id_, cause, 0))]
+    if record.state is State.OPEN and record.looks:
+        return [Task("look", f"look:{id_}:{record.looks}", (id_, record.looks), pause(record.looks))]
     return []
+
+
+def _after_revocation(id_: str) -> Sequence[Task]:
+    late = Task("tell", f"tell:{id_}:late:0", (id_, "late", 0), TELL_AT_THE_LATEST_SECONDS)
+    return [Task("verify", f"verify:{id_}:0", (id_, 0)), late]
 
 
 def deal_with(
@@ -120,22 +142,23 @@ def deal_with(
         looked_dead_at = looked_dead_at or now
     elif found.verdict is not None and found.verdict.liveness is Liveness.LIVE:
         looked_dead_at = None
-    with house.store.read() as tx:
-        busy = revocations.since(tx, now - timedelta(hours=1)) >= house.policy.max_revokes_per_hour
-    case = Case(
-        found.match,
-        found.verdict,
-        own_key=found.own_key,
-        reachable=bool(accounts),
-        refreshed=found.refreshed,
-        dead_before=looked_dead_at is not None and now - looked_dead_at >= timedelta(seconds=SECOND_LOOK_SECONDS),
-        legacy=seen.family in _LEGACY,
-        breaker_open=busy,
-        stopped=house.stopped(),
-    )
-    decision = decide(case)
-    standing = standing_after(house, record, decision, looked_dead_at)
-    following, ours_to_revoke = write_down(house, record, found, decision, standing)
+    with house.locks.alone("breaker"):  # counted and written down by one at a time, or a burst would slip through
+        with house.store.read() as tx:
+            busy = revocations.since(tx, now - timedelta(hours=1)) >= house.policy.max_revokes_per_hour
+        case = Case(
+            found.match,
+            found.verdict,
+            own_key=found.own_key,
+            reachable=bool(accounts),
+            refreshed=found.refreshed,
+            dead_before=looked_dead_at is not None and now - looked_dead_at >= timedelta(seconds=SECOND_LOOK_SECONDS),
+            legacy=seen.family in _LEGACY,
+            breaker_open=busy,
+            stopped=house.stopped(),
+        )
+        decision = decide(case)
+        standing = standing_after(house, record, decision, looked_dead_at)
+        following, ours_to_revoke = write_down(house, record, found, decision, standing)
     key = found.match.key
     if ours_to_revoke and key is not None and found.account is not None:
         return [*following, *record_answer(house, record.id, key, found.account.provider.revoke(key))]
@@ -149,6 +172,8 @@ def record_answer(house: House, id_: str, key: KnownKey, answer: Revocation, att
     now = house.clock()
     done = answer.outcome in (Outcome.REVOKED, Outcome.ALREADY_GONE)
     ours = answer.outcome is Outcome.REFUSED and answer.status in _OUR_CREDENTIAL
+    refused = answer.outcome is Outcome.REFUSED and not ours
+    siblings = _siblings(house, key) if refused and key.kind is KeyKind.SERVICE_ACCOUNT else ""
     with house.store.begin("revoked") as tx:
         known = None if ours or answer.outcome is Outcome.UNKNOWN else answer.outcome
         revocations.settle(tx, key.provider, key.account, key.id, known, now)
@@ -166,21 +191,41 @@ def record_answer(house: House, id_: str, key: KnownKey, answer: Revocation, att
             house.outbox.owe_security(tx, id_, topic)
         elif ours:
             house.outbox.owe_security(tx, id_, Topic.STUCK)
-        elif answer.outcome is Outcome.REFUSED:
-            reason = f"The provider refused to revoke key {key.id}: {answer.detail}."
+        elif refused:
+            reason = f"The provider refused to revoke key {key.id}: {answer.detail}.{siblings}"
             incidents.change(tx, id_, state=State.HELD.value, decision=Action.HOLD.value, reason=reason)
             incidents.note(tx, id_, "held", now, {"reason": reason})
             house.outbox.owe_owner(tx, id_, Topic.HELD, key.owner.email)
             house.outbox.owe_security(tx, id_, Topic.HELD)
     log.info("revocation_answered", incident=id_, provider=key.provider, key=key.id, outcome=answer.outcome.value)
     if done:
-        late = Task("tell", f"tell:{id_}:late:0", (id_, "late", 0), TELL_AT_THE_LATEST_SECONDS)
-        return [Task("verify", f"verify:{id_}:0", (id_, 0)), late]
+        return _after_revocation(id_)
     if ours or answer.outcome is Outcome.UNKNOWN:
         wait = max(60.0 if ours else pause(attempt), answer.retry_after_seconds or 0.0)
         again = Task("revoke", f"revoke:{id_}:{attempt + 1}", (id_, attempt + 1), wait)
         return [again, tell_soon(id_, f"revoke{attempt}")] if ours else [again]
-    return [tell_soon(id_, "refused")]
+    return [tell_soon(id_, f"refused{attempt}"), *_remind_of(house, id_)]
+
+
+def _siblings(house: House, key: KnownKey) -> str:
+    """What else would die with the service account of *key*, for whoever thinks of deleting that instead."""
+    account = next(one for one in house.accounts[key.provider] if one.provider.account == key.account)
+    try:
+        listed = account.provider.list_project(key)
+    except (Refused, Unavailable):
+        return " Which other keys its service account has could not be read."
+    others = [one.id for one in listed if one.owner.id == key.owner.id and one.id != key.id]
+    if not others:
+        return " Its service account has no other key."
+    more = f" and {len(others) - _MOST_SIBLINGS} more" if len(others) > _MOST_SIBLINGS else ""
+    return f" Deleting its service account instead would also kill {', '.join(others[:_MOST_SIBLINGS])}{more}."
+
+
+def _remind_of(house: House, id_: str) -> Sequence[Task]:
+    """Ask once more about an incident that is held from now on, if nobody has decided it by then."""
+    with house.store.read() as tx:
+        looks = incidents.get(tx, id_).looks
+    return [Task("remind", f"remind:{id_}:{looks}:refused", (id_, looks), house.policy.page_after.total_seconds())]
 
 
 def _end(
@@ -197,8 +242,7 @@ def _end(
         deliveries.end(tx, delivery.id, f"{outcome}; not read: {missing}" if missing else outcome, house.clock())
         if gaps:
             report_stuck(house, tx, delivery.id, f"Not everything could be fetched: {'; '.join(gaps[:5])}.")
-        elif not followed and not incidents.any_from(tx, delivery.id):
-            deliveries.shred(tx, [delivery.id])
+        deliveries.shred(tx, incidents.idle_deliveries(tx))
     log.info(
         "delivery_handled",
         delivery=delivery.id,

@@ -6,6 +6,7 @@ so that a sealed body cannot be moved to another row.
 """
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
@@ -14,6 +15,8 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from responder.core.token import mark
 
 _INFO = b"responder-seal-v1"
 _NONCE = bytes(12)  # every message has a key of its own
@@ -64,8 +67,9 @@ def _derive(shared: bytes, salt: bytes) -> bytes:
 class Keys:
     """The secrets an installation makes for itself, as files of mode 0600 in the data directory.
 
-    ``pepper`` names tokens (`core.token.fingerprint`), ``inbox.key`` opens sealed bodies;
-    ``inbox.pub`` is all that a receiver reads.
+    ``pepper`` names tokens (`core.token.fingerprint`); the ones it had before stand behind it, newest
+    first, until they are forgotten. ``inbox.key`` opens sealed bodies; ``inbox.pub`` is all that a
+    receiver reads.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -81,8 +85,32 @@ class Keys:
 
     @property
     def pepper(self) -> bytes:
-        """32 bytes: only the worker reads them."""
-        return (self._folder / "pepper").read_bytes()
+        """32 bytes, the newest: only the worker reads them."""
+        return self.peppers[0]
+
+    @property
+    def peppers(self) -> Sequence[bytes]:
+        """All of them, newest first; read anew each time, so that a rotation needs no restart.
+
+        Raises:
+            ValueError: the file is damaged; under a wrong pepper, every token would look like no key of ours.
+        """
+        content = (self._folder / "pepper").read_bytes()
+        if not content or len(content) % _KEY_BYTES:
+            raise ValueError(f"the file pepper must hold {_KEY_BYTES} bytes for each pepper; it is damaged")
+        return [content[at : at + _KEY_BYTES] for at in range(0, len(content), _KEY_BYTES)]
+
+    def rotate(self) -> None:
+        """Name tokens with a new pepper from now on; what the former ones named is still recognised."""
+        former = self.peppers
+        fresh = os.urandom(_KEY_BYTES)
+        while mark(fresh) in map(mark, former):
+            fresh = os.urandom(_KEY_BYTES)
+        self._replace("pepper", b"".join([fresh, *former]))
+
+    def forget_former(self) -> None:
+        """Keep only the newest pepper: keys bound under the others have to be proved again."""
+        self._replace("pepper", self.pepper)
 
     @property
     def private(self) -> bytes:
@@ -99,11 +127,7 @@ class Keys:
         path = self._folder / name
         fresh = self._folder / f".{name}.{os.getpid()}"
         if not path.exists():
-            descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
+            _write(fresh, content)
             try:
                 os.link(fresh, path)
             except FileExistsError:
@@ -111,3 +135,22 @@ class Keys:
             finally:
                 fresh.unlink()
         return path.read_bytes()
+
+    def _replace(self, name: str, content: bytes) -> None:
+        """Put a file in the place of another, so that whoever reads sees one or the other, whole."""
+        fresh = self._folder / f".{name}.{os.getpid()}"
+        _write(fresh, content)
+        fresh.replace(self._folder / name)
+        folder = os.open(self._folder, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+
+def _write(path: Path, content: bytes) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())

@@ -67,6 +67,7 @@ class OpenAI(Section):
 
     admin_key: SecretStr | None = None
     base_url: BaseUrl = "https://api.openai.com/v1"
+    canary_key: SecretStr | None = None
     calls_per_second: float = Field(default=20, gt=0)
 
 
@@ -114,6 +115,7 @@ class Settings(Section):
     data_dir: Path = Path("data")
     database_url: SecretStr | None = None
     public_url: BaseUrl | None = None
+    rules_dir: Path | None = None
     bind: str = Field(default="127.0.0.1:8080", pattern=r"^.+:\d{1,5}$")
     github: GitHub = GitHub()
     openai: OpenAI = OpenAI()
@@ -147,10 +149,11 @@ class Settings(Section):
 
     def secrets(self) -> tuple[str, ...]:
         """Every configured secret by value, for the redaction of logs."""
-        found = [*self.github.webhook_secret, self.github.token, self.openai.admin_key, *self.notify.urls]
+        found = [*self.github.webhook_secret, *self.notify.urls]
+        found += [s for s in (self.github.token, self.openai.admin_key, self.openai.canary_key) if s is not None]
         mail = urlsplit(self.mail.url.get_secret_value()).password if self.mail.url else None
         database = urlsplit(self.store_url).password
-        return (*(s.get_secret_value() for s in found if s is not None), *(p for p in (mail, database) if p))
+        return (*(s.get_secret_value() for s in found), *(p for p in (mail, database) if p))
 
 
 def load(path: Path | None, environ: Mapping[str, str] | None = None) -> Settings:

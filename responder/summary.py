@@ -11,9 +11,11 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
+from responder.core.damage import AuditRecord
 from responder.core.incident import Event, Incident, State, clocks, milliseconds, to_json
 from responder.core.notice import Audience, Delivery, Notice, Topic
 from responder.core.sighting import Sighting, Source
+from responder.notify.damage import asked, figures, spent
 from responder.notify.plain import chat, link, plain, without_keys
 from responder.notify.words import (
     Outcome,
@@ -27,6 +29,8 @@ from responder.notify.words import (
     source_name,
 )
 
+_MOST_MODELS = 10
+_MOST_RECORDS = 20
 _UNPRINTED = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
 
 
@@ -45,6 +49,7 @@ def markdown(incident: Incident) -> str:
         _timeline(incident),
         "## What was decided, and why",
         _bullets(_decision(incident)),
+        *_damage(incident),
         "## Who was told",
         _notices(incident.notices),
         "## What is still open",
@@ -161,6 +166,36 @@ def _decision(incident: Incident) -> list[str]:
         f"Reason: {_prose(incident.reason, 400) or 'none'}",
         f"Evidence: {_prose(evidence_sentence(incident), 400)}",
     ]
+
+
+def _damage(incident: Incident) -> list[str]:
+    """What the key was used for: nothing at all until its provider was asked."""
+    damage = incident.damage
+    if damage is None:
+        return []
+    head = ("Preliminary" if damage.preliminary else "Figure", "From exposure to death", "Before, a day")
+    rows = [tuple(_prose(cell) for cell in row) for row in figures(damage)]
+    models = damage.usage.models[:_MOST_MODELS] if damage.usage else ()
+    lines = [
+        *(f"{_code(model)}: {_prose(spent(counts))}" for model, counts in models),
+        *(
+            f"{instant(record.at)}: {_code(record.what)} by {_code(record.actor)}"
+            + (f" from {_code(record.address)}" if record.address else "")
+            for record in _first_and_last(damage.records or ())
+        ),
+        *(_prose(line, 200) for line in damage.unread),
+    ]
+    return [
+        "## What it was used for (preliminary)" if damage.preliminary else "## What it was used for",
+        _prose(asked(damage, incident.provider), 200),
+        *([_table(head, rows)] if rows else []),
+        *([_bullets(lines)] if lines else []),
+    ]
+
+
+def _first_and_last(records: Sequence[AuditRecord]) -> Sequence[AuditRecord]:
+    """The creation, and what came last: the deletion among it."""
+    return (*records[:1], *records[1:][-_MOST_RECORDS:])
 
 
 def _notices(notices: Sequence[Notice]) -> str:

@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -21,6 +22,7 @@ from tests.closed import ALARM
 ROOT = Path(__file__).parents[1]
 CONTRACTS = ROOT.parent / "shared" / "contracts"
 Answer = TypeVar("Answer")
+_one_upgrade = threading.Lock()
 PATIENCE_SECONDS = 45.0
 """For anything to happen: generous, because it ends as soon as it has happened."""
 
@@ -87,8 +89,8 @@ class Group:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.client.close()  # a kept-alive connection would hold up the receiver's polite end
         self.stop()
-        self.client.close()
         if self._store is not None:
             self._store.close()
         assert error is not None or ALARM not in self.log, "a process tried to leave this machine"
@@ -97,7 +99,9 @@ class Group:
     def store(self) -> Store:
         """The group's own tables, read from here."""
         if self._store is None:
-            self._store = Store(self.environment.get("RESPONDER_DATABASE_URL", f"sqlite:///{self.data}/responder.sqlite"))
+            self._store = Store(
+                self.environment.get("RESPONDER_DATABASE_URL", f"sqlite:///{self.data}/responder.sqlite")
+            )
         return self._store
 
     @property
@@ -108,8 +112,9 @@ class Group:
     def prepare(self) -> Self:
         """Make the data directory and its tables, as the first start would."""
         Keys(self.data).create()
-        if not self.store.is_current():
-            self.store.upgrade()
+        with _one_upgrade:  # alembic keeps its context in a global
+            if not self.store.is_current():
+                self.store.upgrade()
         return self
 
     def start(self, command: str, failpoint: str = "") -> Self:

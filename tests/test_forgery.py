@@ -1,4 +1,4 @@
-"""What must never be deleted: look-alikes, strangers' keys, protected keys, our own; and anything at all in observe mode."""
+"""What must never be deleted: look-alikes, strangers' keys, protected keys, our own; in observe mode, nothing."""
 
 from collections.abc import Iterator
 from typing import Any

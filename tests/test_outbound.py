@@ -76,14 +76,16 @@ def _whole(error: BaseException) -> str:
 def test_an_exchange_that_breaks_is_unavailable_and_says_nothing_else(
     server: OpenAI, door: Door, fault: dict[str, object], why: str
 ) -> None:
-    """httpx's own exceptions hold the request, and the request holds the credential."""
+    """The exceptions of httpx hold the request, and the request holds the credential."""
     server.faults.add(_ROUTE, **fault)  # type: ignore[arg-type]
     began = time.monotonic()
     with pytest.raises(Unavailable) as caught:
         _ask(door)
     assert time.monotonic() - began < 2
     assert caught.value.args == ("openai", "openai.probe", caught.value.why, None)
-    assert caught.value.why in (why, "RemoteProtocolError", "ReadError") if "Error" in why else caught.value.why == why
+    assert (
+        caught.value.why in (why, "RemoteProtocolError", "ReadError") if "Error" in why else caught.value.why == why
+    )
     assert caught.value.__cause__ is None
     assert caught.value.__context__ is None
     for secret in (token().reveal(), "authorization", "Bearer", server.origin, str(server.port), "padding"):
@@ -130,9 +132,7 @@ def test_a_redirect_is_not_followed(server: OpenAI, door: Door) -> None:
     assert server.count("projects") == 0
 
 
-def test_a_proxy_in_the_environment_is_ignored(
-    server: OpenAI, door: Door, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_proxy_in_the_environment_is_ignored(server: OpenAI, door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
     """Tokens go to the configured host and nowhere else."""
     for name in ("http_proxy", "HTTP_PROXY", "ALL_PROXY", "https_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
@@ -178,8 +178,9 @@ def test_a_body_that_is_not_json_is_none(body: bytes) -> None:
 @pytest.mark.parametrize(
     ("value", "seconds"),
     [
-        ("0", 0.0), ("7", 7.0), ("120", 120.0), ("3600", 3600.0), ("999999999", 3600.0), ("9" * 400, None), ("", None),
-        ("-1", None), ("1.5", None), ("1e9", None), ("nan", None), ("inf", None), ("soon", None), (" 5", None),
+        ("0", 0.0), ("7", 7.0), ("120", 120.0), ("3600", 3600.0), ("999999999", 3600.0), ("9" * 400, None),
+        ("", None), ("-1", None), ("1.5", None), ("1e9", None),
+        ("nan", None), ("inf", None), ("soon", None), (" 5", None),
         ("Wed, 21 Oct 2026 07:28:00 GMT", None), ("²", None), ("5²", None), ("0x10", None), ("5, 5", None),
     ],
 )  # fmt: skip
@@ -242,7 +243,8 @@ def test_a_body_is_sent_as_json_and_a_query_as_a_query() -> None:
     ("value", "quoted"),
     [
         ("key_1", "key_1"), (7, "7"), ("a/b", "a%2Fb"), ("..", "%2E%2E"), ("../../users", "%2E%2E%2F%2E%2E%2Fusers"),
-        ("a?b#c", "a%3Fb%23c"), ("a b", "a%20b"), ("%2e", "%252e"), ("é", "%C3%A9"), ("a\\b", "a%5Cb"), ("a;b", "a%3Bb"),
+        ("a?b#c", "a%3Fb%23c"), ("a b", "a%20b"), ("%2e", "%252e"), ("é", "%C3%A9"), ("a\\b", "a%5Cb"),
+        ("a;b", "a%3Bb"),
     ],
 )  # fmt: skip
 def test_a_segment_never_leads_out_of_its_place(value: str | int, quoted: str) -> None:

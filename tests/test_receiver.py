@@ -114,9 +114,10 @@ def test_what_could_not_be_stored_is_refused_with_503_and_accepted_later(sender:
 
 def test_many_deliveries_to_a_locked_store_all_get_their_answer_in_time(sender: Sender) -> None:
     """One that waits for the disk must not make the others wait behind it."""
-    with ThreadPoolExecutor(16) as pool, closing(
-        sqlite3.connect(sender.group.data / "responder.sqlite", isolation_level=None)
-    ) as file:
+    with (
+        ThreadPoolExecutor(16) as pool,
+        closing(sqlite3.connect(sender.group.data / "responder.sqlite", isolation_level=None)) as file,
+    ):
         file.execute("BEGIN EXCLUSIVE")
         began = time.monotonic()
         waiting = [pool.submit(sender.post, dump(push()), guid=f"crowd-{n}") for n in range(16)]
@@ -229,6 +230,7 @@ def test_without_a_secret_the_route_is_off(make_group: Callable[..., Group]) -> 
     answer = group.client.post("/v1/reports", json={"token": "x"})
     assert_problem(answer, 503)
     assert answer.headers["retry-after"].isdigit()
+    group.kill("web")
 
 
 def test_the_receiver_holds_no_credential_to_revoke_or_fetch_with(

@@ -255,7 +255,9 @@ def test_the_incident_has_the_shape_that_was_promised(place: Town) -> None:
     wanted = ["received", "matched", "decided", "revoke_requested", "revoked", "confirmed_dead", "notified", "closed"]
     assert [event for event in events if event in wanted[:6] or event == "closed"] == [*wanted[:6], "closed"]
     assert events.count("notified") == 2
-    assert incident["clocks"]["received_to_confirmed_dead_ms"] >= incident["clocks"]["received_to_revoke_requested_ms"]
+    assert (
+        incident["clocks"]["received_to_confirmed_dead_ms"] >= incident["clocks"]["received_to_revoke_requested_ms"]
+    )
 
 
 def test_people_can_read_every_incident_from_the_command_line(place: Town) -> None:
@@ -297,6 +299,29 @@ def _object(**members: Any) -> dict[str, Any]:
     return {"type": "object", "properties": members, "required": list(members), "additionalProperties": False}
 
 
+_SPAN = {"from": _INSTANT, "to": _INSTANT}
+_COUNTS = dict.fromkeys(("requests", "input_tokens", "cached_tokens", "output_tokens"), _COUNT)
+_USAGE = _object(**_SPAN, **_COUNTS, models={"type": "array", "items": _object(model=_TEXT, **_COUNTS)})
+_COST = _object(**_SPAN, amount={"type": "string", "pattern": r"^-?[0-9]+(\.[0-9]+)?$"}, currency=_TEXT)
+_RECORD = _object(at=_INSTANT, what=_TEXT, actor=_TEXT, address=_OPTIONAL)
+
+
+def _or_null(schema: dict[str, Any]) -> dict[str, Any]:
+    return {"anyOf": [{"type": "null"}, schema]}
+
+
+DAMAGE = _object(
+    preliminary={"const": True},
+    asked_at=_INSTANT,
+    asked_again_at=_or_null(_INSTANT),
+    **_SPAN,
+    usage=_or_null(_USAGE),
+    usage_before=_or_null(_USAGE),
+    cost=_or_null(_COST),
+    cost_before=_or_null(_COST),
+    records=_or_null({"type": "array", "items": _RECORD}),
+    unread={"type": "array", "items": {"type": "string", "pattern": "^could not be read: "}},
+)
 INCIDENT = _object(
     id={"type": "string", "pattern": "^inc_"},
     state={"enum": ["open", "held", "contained", "closed"]},
@@ -325,9 +350,7 @@ INCIDENT = _object(
         ),
     },
     timeline={"type": "array", "items": _object(at=_INSTANT, event=_TEXT, detail={"type": "object"})},
-    clocks=_object(
-        received_to_revoke_requested_ms=_COUNT, received_to_confirmed_dead_ms=_COUNT, exposure_ms=_COUNT
-    ),
+    clocks=_object(received_to_revoke_requested_ms=_COUNT, received_to_confirmed_dead_ms=_COUNT, exposure_ms=_COUNT),
     notices={
         "type": "array",
         "items": _object(
@@ -335,3 +358,4 @@ INCIDENT = _object(
         ),
     },
 )
+INCIDENT["properties"]["damage"] = DAMAGE  # from the moment the provider was asked what the key was used for

@@ -3,10 +3,12 @@
 import json
 import re
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
+from responder.core.damage import AuditRecord, Cost, Counts, Damage, Usage, Window
 from responder.core.incident import Event, Incident, LeakedKey, State, to_json
 from responder.core.key import Owner
 from responder.core.notice import Audience, Channel, Delivery, Notice, Topic
@@ -173,3 +175,73 @@ def test_json_is_the_fixed_form() -> None:
     assert json.loads(json_text(matter)) == to_json(matter)
     assert json_text(matter).endswith("}\n")
     assert "sk-proj-…x3Qd" in json_text(matter)
+
+
+def used(**changes: Any) -> Damage:
+    span = Window(START - timedelta(seconds=7), START + timedelta(seconds=42))
+    week = Window(START - timedelta(days=8), START - timedelta(days=1))
+    values: dict[str, Any] = {
+        "asked_at": START + timedelta(seconds=43),
+        "window": span,
+        "usage": Usage(span, (("gpt-5`|mini", Counts(1, 12_000, 100, 2400)),)),
+        "usage_before": Usage(week, (("gpt", Counts(84, 0, 0, 0)),)),
+        "cost": Cost(span, Decimal("0.03"), "usd"),
+        "records": (
+            AuditRecord(START - timedelta(days=90), "api_key.created", "ada@example.com", "192.0.2.10"),
+            AuditRecord(START + timedelta(seconds=1), "api_key.deleted", "[x](https://evil.example)"),
+        ),
+        "asked_again_at": START + timedelta(hours=1),
+    }
+    return Damage(**{**values, **changes})
+
+
+def test_what_the_key_was_used_for_stands_with_the_time_of_the_query() -> None:
+    """Everybody asks "what did it cost us" first; the answer changes for hours, and must say so."""
+    page = markdown(incident(damage=used()))
+    section = page[page.index("## What it was used for (preliminary)") : page.index("## Who was told")]
+    for line in (
+        "Preliminary: what OpenAI had counted when we asked at 2026-11-23 06:12:50 UTC. ",
+        " We ask again at 2026-11-23 07:12:07 UTC.",
+        "| Preliminary | From exposure to death | Before, a day |",
+        "| Counted | 2026-11-23 06:12:00 UTC to 2026-11-23 06:12:49 UTC | 7 days until 2026-11-22 06:12:07 UTC |",
+        "| Requests | 1 | 12.0 |",
+        "| Input tokens | 12,000 | 0.0 |",
+        "| of these cached | 100 | 0.0 |",
+        "| Cost | 0.0300 USD |  |",
+        "- `gpt-5'¦mini`: 1 request, 12,000 input and 2,400 output tokens",
+        "- 2026-08-25 06:12:07 UTC: `api_key.created` by `ada@example.com` from `192.0.2.10`",
+        "- 2026-11-23 06:12:08 UTC: `api_key.deleted` by `[x](hxxps[:]//evil[.]example)`",
+    ):
+        assert line in section
+
+
+def test_an_absent_permission_is_a_line_in_the_summary() -> None:
+    """An empty section would read as no damage."""
+    lines = ("could not be read: usage, refused with status 403 missing_scopes",)
+    page = markdown(incident(damage=used(usage=None, usage_before=None, cost=None, records=None, unread=lines)))
+    assert r"- could not be read: usage, refused with status 403 missing\_scopes" in page
+    assert "Requests" not in page
+
+
+def test_nothing_is_said_of_use_before_the_provider_was_asked() -> None:
+    """Not asked is neither much nor little."""
+    assert "used for" not in markdown(incident())
+    assert "damage" not in to_json(incident())
+
+
+def test_the_json_says_preliminary_as_well() -> None:
+    """Programs sum up figures, and must be able to tell when these were had."""
+    told = json.loads(json_text(incident(damage=used())))["damage"]
+    assert told["preliminary"] is True
+    assert told["asked_at"] == "2026-11-23T06:12:50.120Z"
+    assert told["usage"]["requests"] == 1
+    assert told["cost"]["amount"] == "0.03"
+
+
+def test_many_records_show_the_creation_and_the_last() -> None:
+    """A thief who changes a key a hundred times must not push its deletion off the page."""
+    records = [AuditRecord(START + timedelta(seconds=n), f"api_key.change{n}", "ada") for n in range(100)]
+    page = markdown(incident(damage=used(records=tuple(records))))
+    assert "`api_key.change0`" in page
+    assert "`api_key.change99`" in page
+    assert "`api_key.change50`" not in page

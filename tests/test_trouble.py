@@ -1,7 +1,7 @@
 """The story while the others have a bad day: it ends well, only later, and nothing happens twice."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -107,9 +107,9 @@ def test_a_deletion_that_fails_is_repeated_until_it_works(place: Town) -> None:
 
 
 @pytest.mark.parametrize("scene", [deleted_without_an_answer, deleted_with_a_broken_answer])
-def test_a_deletion_that_worked_unheard_is_not_repeated(place: Town, scene: object) -> None:
+def test_a_deletion_that_worked_unheard_is_not_repeated(place: Town, scene: Callable[[Town], Scene[Key]]) -> None:
     """The outcome is unknown, so the list is read before anything is asked for again."""
-    key = place.after(scene)  # type: ignore[arg-type]
+    key = place.after(scene)
     place.contained(key)
     assert place.letters(key) == 1
 
@@ -163,7 +163,7 @@ def test_a_deletion_that_spreads_slowly_ends_confirmed_and_not_before(place: Tow
     """
     openai = place.world.openai
     key, since = place.key("spreading"), len(openai.deletions)
-    openai.spread_seconds, openai.spread_acceptance = 5.0, 0.7
+    openai.spread_seconds, openai.spread_acceptance = 5.0, 1.0
     try:
         place.report(token=key.value)
         incident = place.group.closed(key.id)

@@ -16,6 +16,7 @@ _COMMANDS = {
     "db": ("db", "Look after the database."),
     "demo": ("demo", "Leak a made-up key to a simulated GitHub and watch it being dealt with."),
     "incidents": ("incidents", "Look at incidents, and decide those that wait for you."),
+    "keys": ("keys", "Look at the known keys, prove tokens to be them, delete them by hand."),
     "scan": ("scan", "Scan files, standard input or a git history for leaked tokens."),
     "serve": ("run", "Run receiver and worker as one group."),
     "wait-idle": ("wait_idle", "Wait until no accepted delivery is unfinished."),

@@ -14,9 +14,9 @@ from responder.cli import Mistake, config_option, load
 @config_option
 def serve(config: Path | None) -> None:
     """Run receiver and worker as one group, on the configured database."""
-    from responder import app
+    from responder import group
 
-    sys.exit(_guarded(app.run_group, config))
+    sys.exit(_guarded(group.run, config))
 
 
 @click.command()

@@ -13,6 +13,8 @@ from typing import IO, TYPE_CHECKING, NamedTuple
 
 import click
 
+from responder.cli import Mistake, config_option, json_option, load
+
 if TYPE_CHECKING:
     from responder.scan import Finding, Scan, Skipped
 
@@ -43,11 +45,18 @@ class _Part(NamedTuple):
     "folders",
     multiple=True,
     type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="A folder of further rule files. Repeatable.",
+    help="A folder of further rule files, beside the configured one. Repeatable.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@config_option
+@json_option
 def scan(
-    paths: tuple[Path, ...], repository: Path | None, folders: tuple[Path, ...], *, as_diff: bool, as_json: bool
+    paths: tuple[Path, ...],
+    repository: Path | None,
+    folders: tuple[Path, ...],
+    config: Path | None,
+    *,
+    as_diff: bool,
+    as_json: bool,
 ) -> None:
     """Find leaked sk- tokens in PATHS (files, folders, or - for standard input) or in a Git history."""
     from responder.scan import RuleError, Scanner
@@ -55,9 +64,10 @@ def scan(
     if bool(paths) == bool(repository):
         raise click.UsageError("give either paths, - or --git REPOSITORY")
     try:
-        scanner = Scanner.load(folders)
+        configured = load(config).rules_dir
+        scanner = Scanner.load([*folders, *([configured] if configured else [])])
     except RuleError as error:
-        raise click.UsageError(str(error)) from None
+        raise Mistake(str(error)) from None
     one: Callable[[bytes, str | None], Scan] = scanner.diff if as_diff else scanner.text
     with _progress("commits" if repository else "files") as step:
         parts = _history(repository, scanner.diff, step) if repository else _files(paths, one, step)
@@ -101,7 +111,7 @@ def _files(paths: tuple[Path, ...], one: "Callable[[bytes, str | None], Scan]", 
             with click.open_file(str(name), "rb") as file:
                 yield from _pieces(file, None if str(name) == "-" else str(name), one)
         except OSError as error:
-            raise click.ClickException(f"{name}: {error.strerror}") from None
+            raise Mistake(f"{name}: {error.strerror}") from None
         step(None)
 
 
@@ -147,18 +157,18 @@ def _history(repository: Path, diff: "Callable[[bytes, str | None], Scan]", step
     prefixes = ["--src-prefix=a/", "--dst-prefix=b/", "--format=%x1ecommit %H%n%B"]
     counted = subprocess.run([*git, "rev-list", "--all", "--count"], capture_output=True, check=False)  # noqa: S603
     if counted.returncode:
-        raise click.ClickException(counted.stderr.decode("utf-8", "replace").strip() or "git failed")
+        raise Mistake(counted.stderr.decode("utf-8", "replace").strip() or "git failed")
     step(int(counted.stdout))
     log = [*git, "log", "--all", "--full-history", *shown, *prefixes]
     with subprocess.Popen(log, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:  # noqa: S603
         if process.stdout is None:
-            raise click.ClickException("git has no output")
+            raise Mistake("git has no output")
         for commit, text, ended in _commits(process.stdout):
             yield _Part(diff(text, None), commit)
             if ended:
                 step(None)
     if process.returncode:
-        raise click.ClickException(f"git log ended with status {process.returncode}")
+        raise Mistake(f"git log ended with status {process.returncode}")
 
 
 def _commits(stream: IO[bytes]) -> Iterator[tuple[str, bytes, bool]]:
@@ -194,9 +204,10 @@ def _print(found: list[tuple["Finding", str | None]], skipped: list["Skipped"], 
         click.echo(json.dumps({"findings": findings, "skipped": unread}, indent=2))
         return
     for finding, commit in found:
-        place = ":".join(str(part) for part in (commit and commit[:12], finding.path, finding.line) if part)
+        path = finding.path or ("message" if commit else "-")
+        place = ":".join(str(part) for part in (commit and commit[:12], path, finding.line) if part)
         token, about = finding.token, f"{finding.confidence}, {finding.layer}"
-        click.echo(f"{_printable(place or '-')}  {token.family}  {token.redacted}  ({about})")
+        click.echo(f"{_printable(place)}  {token.family}  {token.redacted}  ({about})")
     for each in skipped:
         click.echo(f"not scanned: {_printable(each.path or '-')}: {each.reason}", err=True)
     click.echo(f"{len(found)} found, {len(skipped)} not scanned", err=True)

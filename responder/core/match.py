@@ -60,7 +60,7 @@ def find(seen: Fingerprint, keys: Sequence[KnownKey]) -> Match:
         seen: fingerprint of the leaked token.
         keys: keys that may be it: at least all whose mask fits, gone ones included.
     """
-    proved = tuple(key for key in keys if key.fingerprint == seen.digest)
+    proved = tuple(key for key in keys if key.fingerprint in seen.digests)
     if len(proved) == 1:
         return Match(Evidence.FINGERPRINT, proved)
     if proved:  # one token bound to two keys contradicts itself

@@ -7,12 +7,13 @@ behind one's back. What is kept of it is a `Fingerprint`.
 import hashlib
 import hmac
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Never
 
 _SAFE = re.compile(r"sk-[A-Za-z0-9_-]{13,397}\Z")
 _LIKE_A_TOKEN = re.compile(r"sk-[A-Za-z0-9_-]{13,}")
 _FINGERPRINT_DOMAIN = b"responder-fp-v1\0"
+_MARK_DOMAIN = b"responder-pepper-v1\0"
 
 
 class Token:
@@ -83,6 +84,8 @@ class Fingerprint:
         length: characters in the token.
         head: its first eight characters, as providers show them.
         tail: its last four.
+        former: digests under peppers that were rotated out but are still at hand, newest first.
+        peppers: the marks of all those peppers, see `mark`, newest first; empty where they are not known.
     """
 
     digest: str
@@ -90,6 +93,13 @@ class Fingerprint:
     length: int
     head: str
     tail: str
+    former: tuple[str, ...] = field(default=(), compare=False)
+    peppers: tuple[int, ...] = field(default=(), compare=False)
+
+    @property
+    def digests(self) -> tuple[str, ...]:
+        """Every name the token may be stored under, the newest first."""
+        return self.digest, *self.former
 
     @property
     def redacted(self) -> str:
@@ -97,17 +107,26 @@ class Fingerprint:
         return f"{self.head}…{self.tail}" if self.length >= 36 else f"{self.head[:5]}…"
 
 
-def fingerprint(token: Token, pepper: bytes) -> Fingerprint:
+def fingerprint(token: Token, pepper: bytes, *former: bytes) -> Fingerprint:
     """Name *token* so that neither reading nor writing our database reveals or forges it.
 
     Args:
         token: the secret.
         pepper: 32 random bytes of this installation, kept outside the database.
+        former: those it had before, newest first, as far as they are still at hand.
     """
     value = token.reveal()
     inner = hashlib.sha256(value.encode()).digest()
-    digest = hmac.new(pepper, _FINGERPRINT_DOMAIN + inner, hashlib.sha256).hexdigest()
-    return Fingerprint(digest, token.family, len(value), value[:8], value[-4:])
+    digest, *others = (
+        hmac.new(one, _FINGERPRINT_DOMAIN + inner, hashlib.sha256).hexdigest() for one in (pepper, *former)
+    )
+    marks = tuple(mark(one) for one in (pepper, *former))
+    return Fingerprint(digest, token.family, len(value), value[:8], value[-4:], tuple(others), marks)
+
+
+def mark(pepper: bytes) -> int:
+    """Fifteen bits to tell peppers apart by: a digest says nothing about a token unless its pepper is at hand."""
+    return int.from_bytes(hashlib.sha256(_MARK_DOMAIN + pepper).digest()[:2]) & 0x7FFF
 
 
 def scrub(text: str) -> str:

@@ -16,7 +16,7 @@ from responder.core.errors import Refused
 from responder.core.incident import Incident, State, clocks
 from responder.core.notice import Audience, Channel, Delivery, Notice, Topic
 from responder.core.sighting import Sighting, Source
-from responder.notify import words
+from responder.notify import damage, words
 from responder.notify.plain import chat, defang, link, plain, shorten, visible
 
 if TYPE_CHECKING:
@@ -160,6 +160,7 @@ def _facts(notice: Notice, incident: Incident, public_url: str | None, safe: Cal
         ],
         "more_events": max(0, len(incident.timeline) - _MOST_EVENTS),
         "owner_told": _owner_told(incident),
+        "damage": safe(damage.paragraph(incident.damage, incident.provider), 1000) if incident.damage else None,
         "page": page,
     }
 

@@ -57,6 +57,9 @@ class Provider(Protocol):
             Refused, Unavailable: nobody knows.
         """
 
+    def close(self) -> None:
+        """Close all connections."""
+
 
 class Ledger(Protocol):
     """What a vendor wrote down about the keys of one account; not every vendor has one."""

@@ -9,7 +9,9 @@ Source: https://platform.openai.com/docs/api-reference/administration
 """
 
 import hmac
+import secrets
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -20,6 +22,7 @@ from responder.core.revocation import Outcome, Revocation
 from responder.core.token import Token, scrub
 from responder.outbound import Answer, Door, error_code, segment
 
+_MAGIC = "T3Blbk" + "FJ"  # base64 of the vendor's name, in every key of theirs
 _PAGE = 100
 _MOST_PAGES = 10_000
 _PROBE_CAP = 1024 * 1024
@@ -41,10 +44,15 @@ class OpenAI:
         self._door = door
         self._admin_key = admin_key
         self._headers = {"authorization": f"Bearer {admin_key}"}
+        self._emails: dict[str, str | None] = {}  # of owners of admin keys, as of the last whole list
 
     def runs_on(self, token: Token) -> bool:
         """Whether *token* is the admin key we run on."""
         return hmac.compare_digest(token.reveal().encode(), self._admin_key.encode())
+
+    def stranger(self) -> Token:
+        """A well-formed token that nobody was ever given, for the control of our probes."""
+        return Token(f"sk-proj-{secrets.token_urlsafe(111)[:74]}{_MAGIC}{secrets.token_urlsafe(111)[:74]}", "control")
 
     def list_keys(self) -> Iterator[Sequence[KnownKey]]:
         """Every project's keys and the organisation's admin keys, page by page.
@@ -54,9 +62,12 @@ class OpenAI:
             Unavailable: no answer, or a list that contradicts itself.
         """
         emails: dict[str, str | None] = {}
+        self._emails = emails
         for projects in self._pages("openai.list_projects", "/organization/projects", {"include_archived": "false"}):
             for project in projects:
                 id_, name = _text(project, "id"), _text(project, "name") or None
+                if not id_:
+                    raise Unavailable(self.provider, "openai.list_projects", "unexpected body")
                 for page in self._project_pages(id_):
                     yield [self._project_key(item, id_, name) for item in page]
         try:
@@ -74,7 +85,7 @@ class OpenAI:
         """
         if key.project is None:
             return [
-                self._admin(item, {})
+                self._admin(item, self._emails)
                 for page in self._pages("openai.list_admin_keys", "/organization/admin_api_keys", {})
                 for item in page
             ]
@@ -87,7 +98,8 @@ class OpenAI:
     def probe(self, token: Token, key: KnownKey | None) -> Verdict:
         """``GET /models`` with the leaked token, bound to the candidate's project.
 
-        Where that answer does not name the project, ``GET /me`` is asked as well. An admin key
+        Where that answer does not name the project, ``GET /me`` is asked as well, and then whether the
+        project it was bound to matters: a project that is nobody's must be refused. An admin key
         opens no model: it is asked for the organisation's projects, which are compared with ours.
         """
         headers = {"authorization": f"Bearer {token.reveal()}"}
@@ -100,6 +112,7 @@ class OpenAI:
             named = self._probe_once("openai.probe_me", "/me", headers, "user")
             if named.liveness is Liveness.LIVE and named.project is not None:
                 return named
+            return self._probe_nowhere(verdict, headers, key)
         return verdict
 
     def revoke(self, key: KnownKey) -> Revocation:
@@ -129,6 +142,18 @@ class OpenAI:
         """
         return any(listed.id == key.id for listed in self.list_project(key))
 
+    def close(self) -> None:
+        """Close all connections."""
+        self._door.close()
+
+    def _probe_nowhere(self, verdict: Verdict, headers: Mapping[str, str], key: KnownKey | None) -> Verdict:
+        """The token is in the project it was asked in, if it is refused in one that does not exist."""
+        if key is None or key.project is None:
+            return verdict
+        nowhere = {**headers, "openai-project": f"proj_{secrets.token_hex(12)}"}
+        refused = self._probe_once("openai.probe", "/models", nowhere, "list").elsewhere
+        return replace(verdict, project=key.project) if refused else verdict
+
     def _probe_admin(self, headers: Mapping[str, str]) -> Verdict:
         path = "/organization/projects?limit=100"
         try:
@@ -154,17 +179,25 @@ class OpenAI:
         return self._pages("openai.list_keys", path, {"owner_project_access": "any"})
 
     def _pages(self, what: str, path: str, params: Mapping[str, str]) -> Iterator[Sequence[Mapping[str, Any]]]:
-        """Follow ``after`` until ``has_more`` is false; a list that goes in circles is no list."""
+        """Follow ``after`` until ``has_more`` is false; a list that goes in circles is no list.
+
+        A full page that claims to be the last is not believed before the one after it was asked for.
+        """
         cursor: str | None = None
         seen: set[str] = set()
         for _ in range(_MOST_PAGES):
-            query: dict[str, str | int] = {**params, "limit": _PAGE} | ({"after": cursor} if cursor else {})
+            query: dict[str, str | int] = {**params, "limit": _PAGE}
+            if cursor is not None:
+                query["after"] = cursor
             content, _answer = self._door.read(what, "GET", path, headers=self._headers, params=query)
             items = content.get("data") if isinstance(content, dict) else None
             if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
                 raise Unavailable(self.provider, what, "unexpected body")
+            more = content.get("has_more")
+            if not isinstance(more, bool):  # a list that does not say that it ends may have been cut
+                raise Unavailable(self.provider, what, "unexpected body")
             yield items
-            if content.get("has_more") is not True:
+            if not more and len(items) < _PAGE:
                 return
             last = content.get("last_id") or (items[-1].get("id") if items else None)
             if not isinstance(last, str) or last in seen:
@@ -257,7 +290,10 @@ def _part(item: Mapping[str, Any], name: str) -> Mapping[str, Any]:
 
 def _text(item: object, name: str) -> str:
     value = item.get(name) if isinstance(item, dict) else None
-    return scrub(value)[:500] if isinstance(value, str) else ""
+    if not isinstance(value, str):
+        return ""
+    kept = value.encode("utf-8", "replace").decode().replace("\0", "")  # what a database cannot keep stops no list
+    return scrub(kept)[:500]
 
 
 def _instant(value: object) -> datetime | None:

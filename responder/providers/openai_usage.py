@@ -109,7 +109,10 @@ class OpenAILedger:
                 if _part(entry, _text(entry, "type")).get("id") == key.id:
                     found[_text(entry, "id")] = _record(entry, at)
             if content.get("has_more") is not True:
-                return sorted(found.values(), key=lambda record: record.at)
+                records = list(found.values())
+                records.reverse()  # they come newest first, and those of one second keep their order
+                records.sort(key=lambda record: record.at)
+                return records
             if not entries or len(found) == before:
                 break  # more of the same, or of other keys: nothing that we asked for
             params["after"] = _text(entries[-1], "id")

@@ -13,9 +13,10 @@ from typing import Any, Literal, Self
 from responder.core.token import Token
 from responder.scan import engine
 from responder.scan.needles import Needles
+from responder.scan.patch import Patch
 from responder.scan.rules import Rule, RuleError
 from responder.scan.sweep import Sweep
-from responder.scan.views import Patch, Text, Unread, View
+from responder.scan.views import Text, Unread, View
 
 __all__ = ["Finding", "RuleError", "Scan", "Scanner", "Skipped"]
 
@@ -92,27 +93,28 @@ class Scanner:
     def text(self, text: str | bytes, path: str | None = None) -> Scan:
         """Scan *text* as it is."""
         content = _bytes(text)
+        views = [Text(content, path)]
+        if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+            # The mark of UTF-16 proves nothing: what follows is read both ways.
+            views.append(Text(content.decode("utf-16", "replace").encode(), path))
         packed = next((reason for mark, reason in _PACKED if content.startswith(mark)), None)
-        return self._scan(Text(content, path), self._text, Unread(path, packed) if packed else None)
+        return self._scan(views, self._text, Unread(path, packed) if packed else None)
 
     def diff(self, diff: str | bytes, path: str | None = None) -> Scan:
         """Scan what *diff* adds: a unified diff, a merge's ``--cc``, or a patch without header of the file *path*."""
-        return self._scan(Patch(_bytes(diff), path), self._diff)
+        return self._scan([Patch(_bytes(diff), path)], self._diff)
 
-    def _scan(self, view: View, needles: Needles, packed: Unread | None = None) -> Scan:
+    def _scan(self, views: Sequence[View], needles: Needles, packed: Unread | None = None) -> Scan:
         sweep = Sweep(self.plugin, needles, self._text, self.snippet)
-        sweep.run(view)
+        for view in views:
+            sweep.run(view)
         findings = []
         for (value, path, line), (family, layer) in sweep.found.items():
             rule = self._rules[family]
             findings.append(Finding(Token(value, family), rule.provider, rule.confidence, layer, path, line))
-        skipped = [each for each in (*sweep.skipped, packed, view.cut()) if each]
+        skipped = [each for each in (*sweep.skipped, packed, views[0].cut()) if each]
         return Scan(tuple(findings), tuple(Skipped(*each) for each in skipped))
 
 
 def _bytes(text: str | bytes) -> bytes:
-    if isinstance(text, str):
-        return text.encode("utf-8", "replace")
-    if text[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        return text.decode("utf-16", "replace").encode()
-    return text
+    return text.encode("utf-8", "replace") if isinstance(text, str) else text

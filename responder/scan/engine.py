@@ -26,7 +26,7 @@ def start(folders: Sequence[Path]) -> Any:  # noqa: ANN401  (the class exists on
     from detect_secrets.core.plugins.util import get_mapping_from_secret_type_to_class  # noqa: PLC0415
 
     plugin = Path(__file__).with_name("plugin.py")
-    wanted = {"name": _NAME, "path": plugin.as_uri(), "folders": [str(folder) for folder in folders]}
+    wanted = {"name": _NAME, "path": f"file://{plugin}", "folders": [str(folder) for folder in folders]}
     with _setting_up:
         # The map from names to classes is made at first use and then never again, unless told to.
         get_mapping_from_secret_type_to_class.cache_clear()

@@ -35,7 +35,7 @@ _NAMES = {
 _CALLED = {"HYPHEN-MINUS": "-", "LOW-LINE": "_"}
 
 _RUN = re.compile(rb"[A-Za-z0-9_-]*").match
-_SPACE = rb"[\s\\_]{0,96}"
+_SPACE = rb"[\s\\_]{0,96}+"
 _GLUE = re.compile(
     rb"""(?: \\\r?\n[ \t]* | =\r?\n                                       # a line continued inside the literal
       | \\{0,3}["'`] (?: ;?\)?"""
@@ -43,7 +43,8 @@ _GLUE = re.compile(
     + rb"""                   # or the literal ends,
             (?: (?P<comma>,)
               | (?: \+\+? | \.\.? | \|\|? | <[<>] | && | & | \^ | ~ | ::: | : )
-              | ;? [\w.$@\[\]"'-]{1,48} \s{0,8} (?: \+= | \.= | &= | <>= | <<= | \|\|= | = \s{0,8} [\w.$@]{1,48} \s{0,8} [+.&] )
+              | ;? [\w.$@\[\]"'-]{1,48} \s{0,8}
+                (?: \+= | \.= | &= | <>= | <<= | \|\|= | = \s{0,8} [\w.$@]{1,48} \s{0,8} [+.&] )
               | \.? (?:append|concat|plus|push|push_str|write|add) \s? (?=\()
             )? """
     + _SPACE
@@ -210,9 +211,17 @@ def hex_around(block: bytes, at: int) -> Decoded:
     while step == 2 and at - start < 80 and _HEX_PAIR.fullmatch(block, start - 2, start):
         start -= 2
     digits = bytearray()
-    position = start
+    position, line = start, max(start, block.rfind(b"\n", 0, at) + 1)
     most = LONGEST * 4
-    while len(digits) < most and (pair := _HEX_PAIR.match(block, position)):
+    while len(digits) < most:
+        pair = _HEX_PAIR.match(block, position)
+        if pair is None:
+            # Dumps break their lines, too; a short line is the last one.
+            wrap = _WRAP(block, position) if position - line >= _WRAPPED_AT else None
+            if wrap is None:
+                break
+            position = line = wrap.end()
+            continue
         digits += pair[0]
         position += step if block[position + 2 : position + step] in b" :" else 2
     until = position - (LONGEST * step if len(digits) >= most else 0)

@@ -13,12 +13,12 @@ from typing import NamedTuple
 from responder.scan.matcher import matcher
 
 _CHUNK = 16_384
-_LEAF = 1_024
+_LEAF = 512
 _REACH = 96
 """No needle is longer than this."""
 
 _QUOTE = "[\"'`]"
-_BREAK = r"\r?\n[+ \t]{0,32}"
+_BREAK = r"(?:\r?\n|\\n)[+ \t]{0,32}"
 
 
 # The dash of `sk-` as an escape, behind the two letters as they are.
@@ -34,7 +34,8 @@ _LETTER = (
 )
 _KINDS = {
     "plain": "sk-[A-Za-z0-9_-]{13}",
-    "split": rf"sk-[A-Za-z0-9_-]{{0,12}}(?:{_QUOTE}|\\|%(?:25){{0,3}}[0-9A-Fa-f]{{2}}|&(?:amp;)?#|=(?:[0-9A-F]{{2}}|\r?\n))",
+    "split": rf"sk-[A-Za-z0-9_-]{{0,12}}(?:{_QUOTE}|\\|%(?:25){{0,3}}[0-9A-Fa-f]{{2}}|&(?:amp;)?#"
+    r"|=(?:[0-9A-F]{2}|\r?\n))",
     "parted": rf"{_QUOTE}sk{_QUOTE}",
     "escaped": rf"sk(?:{_DASH})|{_LETTER}",
     # Base64 of `sk-`, `sk\\`, `sk%` and `sk&`, of UTF-16, and of that base64 once more. Where in a group of four
@@ -42,10 +43,12 @@ _KINDS = {
     "base64_0": "c2s[tlm]|c2tc|cwBrAC0|YzJzd|emF5M|TnJM[UVWYZ]",
     "base64_2": rf"Nr(?:{_BREAK})?(?:L[Q-f]|J[Q-v]|X[A-P])|MA(?:{_BREAK})?awAt|Myc3[QR]|pheT[ABEF]|5yT[FG]",
     "base64_3": rf"z(?:{_BREAK})?a(?:y[01UVYZ]|1[wx])|z(?:{_BREAK})?AGsALQ|jMnN0|6YXk[wx]|Ockx",
-    "hex": r"73[ :]?6[bB][ :]?2[dD]|73006[bB]002[dD]",
+    "hex": rf"73[ :]?(?:{_BREAK})?6[bB][ :]?(?:{_BREAK})?2[dD]|73006[bB]002[dD]",
     "codes": r"115, ?107, ?45,|0x73, ?0x6[bB], ?0x2[dD]",
     "wide": r"s\x00k\x00-",
 }
+# Two patterns rather than one: the matcher skips ahead by literals and gives that up beyond some number of them.
+_WRITTEN = frozenset({"plain", "split", "parted", "escaped", "codes", "wide"})
 _MARKERS = r"\nBinary files |\nGIT binary patch|\n\+version https://git-lfs"
 
 
@@ -68,33 +71,39 @@ class Needles:
         kinds = {kind: text for kind, text in _KINDS.items() if layers is None or kind in layers}
         if diff:
             kinds["binary"] = _MARKERS
-        self._any = matcher("|".join(kinds.values()))
+        written = [text for kind, text in kinds.items() if kind in _WRITTEN]
+        encoded = [text for kind, text in kinds.items() if kind not in _WRITTEN]
+        self._written = matcher("|".join(written))
+        self._encoded = matcher("|".join(encoded)) if encoded else _never
         self._each = [(kind, matcher(text), re.compile(text.encode("latin-1"))) for kind, text in kinds.items()]
 
     def find(self, content: bytes) -> Iterator[Hit]:
         """Every needle in *content*, in order."""
-        any_in = self._any
+        written, encoded = self._written, self._encoded
         for start in range(0, len(content), _CHUNK):
-            end = min(start + _CHUNK, len(content))
-            if any_in(content[start : end + _REACH].decode("latin-1")):
-                yield from self._narrow(content, start, end)
+            text = content[start : start + _CHUNK + _REACH].decode("latin-1")
+            if written(text) or encoded(text):
+                yield from self._narrow(content, text, start, min(_CHUNK, len(content) - start))
 
-    def _narrow(self, content: bytes, start: int, end: int) -> Iterator[Hit]:
-        """The needles that begin between *start* and *end*, where there are some."""
-        if end - start > _LEAF:
-            middle = (start + end) // 2
-            for low, high in ((start, middle), (middle, end)):
-                if self._any(content[low : high + _REACH].decode("latin-1")):
-                    yield from self._narrow(content, low, high)
+    def _narrow(self, content: bytes, text: str, start: int, size: int) -> Iterator[Hit]:
+        """The needles that begin in the first *size* characters of *text*, which begins at *start*."""
+        if size > _LEAF:
+            half = size // 2
+            for low, high in ((0, half), (half, size)):
+                part = text[low : high + _REACH]
+                if self._written(part) or self._encoded(part):
+                    yield from self._narrow(content, part, start + low, high - low)
             return
-        text = content[start : end + _REACH].decode("latin-1")
-        yield from sorted(
-            (
-                Hit(kind, match.start())
-                for kind, is_in, pattern in self._each
-                if is_in(text)
-                for match in pattern.finditer(content, start, min(len(content), end + _REACH))
-                if match.start() < end
-            ),
-            key=itemgetter(1),
-        )
+        end = start + size
+        hits = [
+            Hit(kind, match.start())
+            for kind, occurs, pattern in self._each
+            if occurs(text)
+            for match in pattern.finditer(content, start, min(len(content), end + _REACH))
+            if match.start() < end
+        ]
+        yield from sorted(hits, key=itemgetter(1))
+
+
+def _never(_text: str) -> bool:
+    return False

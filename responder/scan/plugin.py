@@ -5,7 +5,7 @@ module of its classes is imported, not the classes. Also works under the `detect
 ``detect-secrets scan -p responder/scan/plugin.py``.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,7 @@ class SkTokenDetector(base.RegexBasedDetector):
         self.reader = Reader(rules.read([rules.builtin(), *map(Path, folders)]))
         prove(self.reader)
 
-    def analyze_string(self, string: str) -> Iterator[str]:
+    def analyze_string(self, string: str) -> Generator[str, None, None]:
         for found in self.reader.read(string):
             yield found.value
 

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from random import Random as seeded  # noqa: N813  (it makes samples, no secrets)
+from random import Random
 from typing import NamedTuple
 
 from responder.scan import chance
@@ -21,12 +21,31 @@ _SEEN_BEFORE, _SEEN_AFTER = 160, 60
 _CLEAN = re.compile(
     r"""(?: (?:^|[^A-Za-z0-9_-]) _{0,3}                # nothing, or emphasis as in Markdown
         | \\[abefnrtv0"'/] | \\[0-7]{3} | \\u[0-9a-fA-F]{4} | \\u\{[0-9a-fA-F]{1,6}\} | \\x[0-9a-fA-F]{2}
-        | %[0-9a-fA-F]{2} | =[0-9A-F]{2} | \[[0-9;]{0,12}m
+        | :- | %[0-9a-fA-F]{2} | =[0-9A-F]{2} | \[[0-9;]{0,12}m
         )\Z""",
     re.VERBOSE,
 ).search
 _LONGEST_BORDER = 18
-_CUT = ("..", "…", "\xe2\x80\xa6", "•", "\xe2\x80\xa2", "***", "${", "{", "%s", "[R", "[r", "[MASK", "<red", "<RED")
+# What follows a redacted or generated name, not a token: dots, stars, placeholders, the ending of a file.
+_CUT = (
+    *("..", "…", "\xe2\x80\xa6", "•", "\xe2\x80\xa2", "***", "${", "{", "%s", "[R", "[r", "[MASK", "<red", "<RED"),
+    *(
+        ".js",
+        ".mjs",
+        ".cjs",
+        ".css",
+        ".map",
+        ".json",
+        ".html",
+        ".svg",
+        ".png",
+        ".jpg",
+        ".woff",
+        ".gz",
+        ".zip",
+        ".tar",
+    ),
+)
 
 
 class Read(NamedTuple):
@@ -73,8 +92,8 @@ class Reader:
     def _at(self, line: str, at: int, before: str) -> Read | None:
         match = _RUN(line, at, at + LONGEST + 1)
         run = match[0] if match else ""
-        if line[at - 1 : at] == "_" and run.endswith("_"):
-            run = run[:-1]  # Emphasis in Markdown.
+        # Emphasis in Markdown ends what does not itself say where it ends.
+        bare = run[:-1] if run.endswith("_") and line[at - 1 : at] == "_" else run
         if len(run) < _SHORTEST or run.startswith("sk-", 3):
             return None
         clean: bool | None = None
@@ -86,7 +105,7 @@ class Reader:
                 clean = _is_clean(line, at) if clean is None else clean
                 if not clean:
                     continue
-            value = _value(rule, run)
+            value = _value(rule, bare if rule.clean else run)
             if not value or (rule.confidence == "weak" and line.startswith(_CUT, at + len(run))):
                 continue
             if not rule.near:
@@ -122,7 +141,8 @@ def prove(reader: Reader) -> None:
     for rule in reader.rules:
         lead = f"{rule.near[0]} = " if rule.near else "key = "
         for number, sample in enumerate(rule.samples, 1):
-            grown = [parse(sample).grow(seeded(f"{sample} {attempt}")) for attempt in range(5)]
+            seeds = (Random(f"{sample} {attempt}") for attempt in range(5))  # noqa: S311  (samples are no secrets)
+            grown = [parse(sample).grow(seed) for seed in seeds]
             found = [next(reader.read(lead + value), None) for value in grown]
             # One in some hundred weak tokens looks like a word by chance; not all of five do.
             if not any(
@@ -132,7 +152,8 @@ def prove(reader: Reader) -> None:
                 why = f"is taken for {', '.join(taken)}; try a lower rank" if taken else "is not found whole"
                 raise RuleError(f"{rule.where}: sample {number} of {rule.family} {why}")
         for number, counter in enumerate(rule.counters, 1):
-            if any(reader.read(lead + parse(counter).grow(seeded(counter)))):
+            seed = Random(counter)  # noqa: S311  (as above)
+            if any(reader.read(lead + parse(counter).grow(seed))):
                 raise RuleError(f"{rule.where}: counter-sample {number} of {rule.family} is found")
 
 

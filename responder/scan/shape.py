@@ -2,7 +2,8 @@
 
 A template is literal text with parts in braces: ``{alnum:20}`` is twenty characters of the class
 ``alnum``, ``{url:60-200}`` a range, and every ``{url:n}`` of one template has the same, unnamed
-length. ``{border}`` says that no letter or digit follows, ``{end}`` that nothing but dashes follows.
+length. ``{same:20}`` is one character twenty times and ``{count:20}`` digits in order, for counter-samples.
+``{border}`` says that no letter or digit follows, ``{end}`` that nothing but dashes follows.
 
 Knows nothing about vendors. Refuses shapes whose matching could take more than linear time: a part
 of unknown length must be followed by literal text or by the end.
@@ -34,6 +35,8 @@ _CLASSES = {
     "url": "[A-Za-z0-9_-]",
     "word": "[A-Za-z0-9_-]",
     "tail": "[AQgw]",
+    "same": "[A-Za-z0-9]",
+    "count": "[0-9]",
 }
 _PART = re.compile(r"\{([a-z]+)(?::(?:(\d+)(?:-(\d+))?|(n)))?\}")
 _LITERAL = re.compile(r"[A-Za-z0-9_.*<>\[\]-]*")
@@ -107,10 +110,18 @@ class Shape:
         for part in self.parts:
             if part.kind:
                 many = twin if part.twin else random.randint(part.low, part.high)
-                grown.append("".join(random.choice(_ALPHABETS[part.kind]) for _ in range(many)))
+                grown.append(_grown(part.kind, many, random))
             elif part.text not in _ENDS:
                 grown.append(part.text)
         return "".join(grown)
+
+
+def _grown(kind: str, many: int, random: Random) -> str:
+    if kind == "same":
+        return random.choice(_ALPHABETS["alnum"]) * many
+    if kind == "count":
+        return ("1234567890" * (many // 10 + 1))[:many]
+    return "".join(random.choice(_ALPHABETS[kind]) for _ in range(many))
 
 
 @lru_cache(maxsize=1024)

@@ -49,6 +49,7 @@ class _Answered:
     """Which needles need no further look, because an earlier one's look saw them, too."""
 
     def __init__(self) -> None:
+        self.sighted: list[Sighted] = []
         self._until: dict[str, int] = {}
         self._runs: deque[tuple[list[tuple[int, int, int]], int]] = deque(maxlen=4)
 
@@ -102,7 +103,6 @@ class Sweep:
         self._drop_halves()
 
     def _walk(self, view: View, hits: Iterable[Hit], layer: str, depth: int, *, escapes: bool = True) -> None:
-        fed: list[Sighted] = []
         answered = _Answered()
         for kind, at in hits:
             if kind == "binary":
@@ -115,20 +115,25 @@ class Sweep:
             if len(self.found) >= MOST:
                 self.skipped[Unread(place.path, f"more than {MOST} tokens")] = None
                 return
-            if kind in ("plain", "split", "parted"):
-                at += kind == "parted"  # noqa: PLW2901  (the quote is part of the needle, not of the token)
-                if not answered.covers("plain", at):
-                    fed, until = self._feed(view, at, place, layer or "plain")
-                    answered.cover("plain", until)
-                self._extend(view, at, _Spot(place, layer, depth, escapes), fed, answered)
-            elif kind == "escaped" and not escapes:
-                continue
-            elif depth >= DEEPEST:
-                self.skipped[Unread(place.path, f"encoded more than {DEEPEST} times")] = None
-            elif kind == "escaped":
-                self._unescape(view, at, _Spot(place, layer, depth, escapes), answered)
-            else:
-                self._decode(view, kind, at, _Spot(place, layer, depth, escapes), answered)
+            self._look(view, kind, at, _Spot(place, layer, depth, escapes), answered)
+
+    def _look(self, view: View, kind: str, at: int, spot: _Spot, answered: _Answered) -> None:
+        """Look at one needle, as its kind wants."""
+        if kind in ("plain", "split", "parted"):
+            # The quote is part of that needle, not of the token.
+            start = at + (kind == "parted")
+            if not answered.covers("plain", start):
+                answered.sighted, until = self._feed(view, start, spot.place, spot.layer or "plain")
+                answered.cover("plain", until)
+            self._extend(view, start, spot, answered)
+        elif kind == "escaped" and not spot.escapes:
+            return
+        elif spot.depth >= DEEPEST:
+            self.skipped[Unread(spot.place.path, f"encoded more than {DEEPEST} times")] = None
+        elif kind == "escaped":
+            self._unescape(view, at, spot, answered)
+        else:
+            self._decode(view, kind, at, spot, answered)
 
     def _feed(self, view: View, at: int, place: Place, layer: str) -> tuple[list[Sighted], int]:
         """Hand the line from *at* on to the plugin; say what is in it and how far that holds."""
@@ -154,7 +159,7 @@ class Sweep:
         secrets = self._plugin.analyze_line(place.path or "", text, place.line or 0, context)
         return [(secret.secret_value, secret.type) for secret in secrets]
 
-    def _extend(self, view: View, at: int, spot: _Spot, fed: list[Sighted], answered: _Answered) -> None:
+    def _extend(self, view: View, at: int, spot: _Spot, answered: _Answered) -> None:
         """Where a run is cut off by a quote or an escape, see whether it goes on behind it."""
         content = view.content
         run = _RUN(content, at, at + _LONGEST_RUN)
@@ -162,7 +167,7 @@ class Sweep:
         follows = content[end : end + 1]
         if not follows or follows not in b"\"'`\\%&=":
             return
-        half = next((seen for seen in fed if seen.start <= at < seen.end), None)
+        half = next((seen for seen in answered.sighted if seen.start <= at < seen.end), None)
         closed = half is not None and self._reader.closed(half.value, half.family)
         if half and closed and self._reader.strong(half.family):
             return

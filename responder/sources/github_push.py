@@ -21,6 +21,7 @@ from responder.sources.payload import number, sha
 
 _NOTHING = "0" * 40
 _AT_ONCE = 8
+_MOST_FILES = 3000  # GitHub lists no more of a commit, and does not say so
 _NOT_OUR_CREDENTIAL = (401, 403)
 
 
@@ -81,10 +82,15 @@ def _commit(github: GitHub, repository: int, id_: str, at: datetime) -> Iterator
     yield Material("text", commit.message, Source.GITHUB_PUSH, place, commit.where, at)
     for file in commit.files:
         yield from _file(github, repository, commit, file, at)
+    if len(commit.files) >= _MOST_FILES:
+        gap = f"commit {id_[:12]}: more than {_MOST_FILES} files"
+        yield Material("text", "", Source.GITHUB_PUSH, place, commit.where, at, gap=gap)
 
 
 def _file(github: GitHub, repository: int, commit: Commit, file: File, at: datetime) -> Iterator[Material]:
-    name = hashlib.sha256(file.path.encode()).hexdigest()[:16]  # a file may be named after its secret
+    name = hashlib.sha256(file.path.encode("utf-8", "replace")).hexdigest()[
+        :16
+    ]  # a file may be named after its secret
     place = f"{repository}/{commit.sha}/{name}"
     if file.patch is not None:
         yield Material("diff", file.patch, Source.GITHUB_PUSH, place, commit.where, at, file.path)

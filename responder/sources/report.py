@@ -38,7 +38,9 @@ def told(payload: Mapping[str, Any]) -> Told:
 
 def material(_reach: Reach, refs: Mapping[str, Any], opened: bytes | None, at: datetime) -> Iterator[Material]:
     """What the report holds, token by token, or as text."""
-    payload = json.loads(opened or b"{}")
+    if opened is None:
+        return  # shredded: nobody needs it any more
+    payload = json.loads(opened)
     where = readable_address(payload.get("url"))
     place = f"report/{refs['receipt']}"
     for content in _contents(payload):

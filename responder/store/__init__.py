@@ -20,7 +20,7 @@ Transaction = sa.Connection
 """What the functions of this package take: an open transaction."""
 
 _BUSY_SECONDS = 5
-_BUSY_NAP_SECONDS = 0.002
+_FIRST_NAP_SECONDS, _LONGEST_NAP_SECONDS = 0.001, 0.03
 _POOL_SECONDS = 3  # for a connection, so that a delivery is refused before GitHub gives up at ten
 
 
@@ -185,19 +185,19 @@ def _begin_sqlite(connection: sa.Connection) -> None:
     if not connection.get_execution_options().get("writing", False):
         connection.exec_driver_sql("BEGIN")
         return
-    end = time.monotonic() + _BUSY_SECONDS
-    raw = connection.connection.driver_connection
-    assert raw is not None  # noqa: S101 -- for the types: it has just been taken from the pool
-    raw.execute("PRAGMA busy_timeout=0").close()
+    end, nap = time.monotonic() + _BUSY_SECONDS, _FIRST_NAP_SECONDS
+    connection.exec_driver_sql("PRAGMA busy_timeout=0")
     try:
         while True:
             try:
-                raw.execute("BEGIN IMMEDIATE").close()
-            except sqlite3.OperationalError as error:
-                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() >= end:
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
+            except sa.exc.OperationalError as error:
+                code = getattr(error.orig, "sqlite_errorcode", 0)
+                if code & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() >= end:
                     raise
-                time.sleep(_BUSY_NAP_SECONDS)
+                time.sleep(nap)
+                nap = min(2 * nap, _LONGEST_NAP_SECONDS)
             else:
                 return
     finally:
-        raw.execute(f"PRAGMA busy_timeout={_BUSY_SECONDS * 1000}").close()
+        connection.exec_driver_sql(f"PRAGMA busy_timeout={_BUSY_SECONDS * 1000}")

@@ -1,6 +1,6 @@
 """Deliveries: accepted, waiting their turn, done."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -46,15 +46,21 @@ def accept(tx: Transaction, delivery: Delivery) -> bool:
     return add(tx, t, row, ["id"])
 
 
-def next_waiting(tx: Transaction, limit: int) -> Sequence[str]:
-    """Ids of waiting deliveries, oldest first within a lane, lanes taking turns."""
+def next_waiting(tx: Transaction, limit: int, full: Collection[str] = ()) -> Sequence[str]:
+    """Ids of waiting deliveries, oldest first within a lane, lanes taking turns; none of those that are *full*."""
     turn = sa.func.row_number().over(partition_by=t.c.lane, order_by=(t.c.received_at, t.c.id))
-    queue = sa.select(t.c.id, t.c.received_at, turn.label("turn")).where(t.c.state == "waiting").subquery()
+    mine = (t.c.state == "waiting", t.c.lane.not_in(full))
+    queue = sa.select(t.c.id, t.c.received_at, turn.label("turn")).where(*mine).subquery()
     return (
         tx.execute(sa.select(queue.c.id).order_by(queue.c.turn, queue.c.received_at, queue.c.id).limit(limit))
         .scalars()
         .all()
     )
+
+
+def lanes(tx: Transaction, ids: Sequence[str]) -> Mapping[str, str]:
+    """The lane of each of these deliveries."""
+    return {row.id: row.lane for row in tx.execute(sa.select(t.c.id, t.c.lane).where(t.c.id.in_(ids)))}
 
 
 def get(tx: Transaction, id: str) -> Delivery | None:  # noqa: A002 -- an id is called id

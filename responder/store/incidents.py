@@ -13,7 +13,7 @@ from responder.core.sighting import Alert, Sighting, Source
 from responder.core.token import Fingerprint
 from responder.store import Transaction, damages, notices
 from responder.store.dialect import add
-from responder.store.tables import events, incidents, sightings
+from responder.store.tables import deliveries, events, incidents, sightings
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +81,7 @@ def join(
         "dead_in_a_row": 0,
         "looks": 0,
     }
+    _rename(tx, seen)
     new = add(tx, incidents, row, ["fingerprint"])
     id_ = tx.execute(sa.select(incidents.c.id).where(incidents.c.fingerprint == seen.digest)).scalar_one()
     place = {
@@ -97,6 +98,17 @@ def join(
     if seen_new:
         note(tx, id_, "received", received_at, {"source": sighting.source.value})
     return Joined(id_, new, seen_new)
+
+
+def _rename(tx: Transaction, seen: Fingerprint) -> None:
+    """Bring the incident of a token named under a former pepper under its newest name: one token, one incident."""
+    if not seen.former:
+        return
+    named = sa.select(incidents.c.fingerprint).where(incidents.c.fingerprint.in_(seen.digests))
+    known = set(tx.execute(named).scalars())
+    if known and seen.digest not in known:
+        newest = next(digest for digest in seen.former if digest in known)
+        tx.execute(sa.update(incidents).where(incidents.c.fingerprint == newest).values(fingerprint=seen.digest))
 
 
 def get(tx: Transaction, id: str) -> Record:  # noqa: A002 -- an id is called id
@@ -210,23 +222,15 @@ def alert_was_closed_here(tx: Transaction, alert: Alert) -> bool:
     return tx.execute(found.limit(1)).first() is not None
 
 
-def any_from(tx: Transaction, delivery_id: str) -> bool:
-    """Whether a delivery told of any token."""
-    return (
-        tx.execute(sa.select(sightings.c.id).where(sightings.c.delivery_id == delivery_id).limit(1)).first()
-        is not None
-    )
-
-
-def idle_deliveries(tx: Transaction, id: str) -> Sequence[str]:  # noqa: A002
-    """Deliveries of this incident that no incident still open needs."""
-    mine = sa.select(sightings.c.delivery_id).where(sightings.c.incident_id == id)
+def idle_deliveries(tx: Transaction) -> Sequence[str]:
+    """Deliveries with a sealed body that have ended, and that no incident still open needs."""
     needed = (
         sa.select(sightings.c.delivery_id)
         .join(incidents, incidents.c.id == sightings.c.incident_id)
         .where(incidents.c.state != State.CLOSED.value)
     )
-    return tx.execute(mine.where(sightings.c.delivery_id.not_in(needed)).distinct()).scalars().all()
+    ended = sa.select(deliveries.c.id).where(deliveries.c.sealed.is_not(None), deliveries.c.ended_at.is_not(None))
+    return tx.execute(ended.where(deliveries.c.id.not_in(needed))).scalars().all()
 
 
 def recent(tx: Transaction, limit: int, state: str | None = None) -> Sequence[str]:

@@ -1,117 +1,175 @@
-"""Known keys, and when they were last listed."""
+"""Known keys: who a token might be, and what the lists showed of each.
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+A list that shows a key as it is on disk writes nothing, so that a million keys
+can be listed all day. A key's projects and owners are rows of their own, shared
+and never changed.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from itertools import islice
+from typing import Any
 
 import sqlalchemy as sa
 
-from responder.core.key import KeyKind, KnownKey, Mask, Owner, Tier
+from responder.core.key import KnownKey, Tier
 from responder.core.token import Fingerprint
-from responder.store import Transaction
-from responder.store.dialect import insert
+from responder.store import Transaction, key_rows
+from responder.store import accounts as who
+from responder.store.accounts import Listing as Listing  # noqa: PLC0414 -- a listing is one of keys
+from responder.store.accounts import listed as listed  # noqa: PLC0414 -- as above
+from responder.store.accounts import listing as listing  # noqa: PLC0414 -- as above
+from responder.store.key_rows import KNOWN
+from responder.store.rows import Rows
 from responder.store.tables import known_keys as t
-from responder.store.tables import listings
+from responder.store.tables import projects
 
 _SHORTEST_TAIL = 2
-
-
-@dataclass(frozen=True, slots=True)
-class Listing:
-    """When an account's keys were last listed.
-
-    Attributes:
-        complete_at: the last time every page arrived; None: never.
-        problem: why the last attempt was not complete, or None.
-    """
-
-    tried_at: datetime
-    complete_at: datetime | None
-    problem: str | None
+_AT_ONCE = 500  # rows in a statement: databases count parameters
+_BY_FINGERPRINT, _BY_TAIL = (
+    KNOWN.where(column.in_(sa.bindparam("values", expanding=True)))  # one index each, and nothing to choose between
+    for column in (t.c.fingerprint, t.c.mask_tail)
+)
 
 
 def candidates(tx: Transaction, provider: str, seen: Fingerprint) -> Sequence[KnownKey]:
     """Keys that may be the token: the same fingerprint, or a mask with its tail; gone ones too."""
     tails = [seen.tail[-n:] for n in range(_SHORTEST_TAIL, len(seen.tail) + 1)]
-    rows = tx.execute(
-        sa.select(t).where(t.c.provider == provider, sa.or_(t.c.fingerprint == seen.digest, t.c.mask_tail.in_(tails)))
-    )
-    return [_key(row) for row in rows]
+    found: dict[int, key_rows.Known] = {}
+    for wanted, values in ((_BY_FINGERPRINT, seen.digests), (_BY_TAIL, tails)):
+        found |= {row.id: row for row in tx.execute(wanted, {"values": values}) if row.provider == provider}
+    return [key_rows.read(row, seen.peppers) for row in found.values()]
 
 
 def get(tx: Transaction, provider: str, account: str, key_id: str) -> KnownKey | None:
     """One key, or None."""
-    row = tx.execute(sa.select(t).where(*_is(provider, account, key_id))).one_or_none()
-    return None if row is None else _key(row)
+    row = tx.execute(KNOWN.where(*_is(provider, account, key_id))).one_or_none()
+    return None if row is None else key_rows.read(row)
 
 
 def every(tx: Transaction, provider: str, account: str, after: str = "", limit: int = 1000) -> Sequence[KnownKey]:
     """A page of an account's keys, gone ones too, in order of id, beginning behind the id *after*."""
-    mine = (t.c.provider == provider, t.c.account == account, t.c.key_id > after)
-    return [_key(row) for row in tx.execute(sa.select(t).where(*mine).order_by(t.c.key_id).limit(limit))]
+    mine = (t.c.account == who.number_of(provider, account), t.c.key_id > after)
+    return [key_rows.read(row) for row in tx.execute(KNOWN.where(*mine).order_by(t.c.key_id).limit(limit))]
 
 
-def fingerprints(tx: Transaction, provider: str, account: str, project: str | None) -> Mapping[str, str]:
-    """Proved fingerprints of a project's keys, or of those above projects, by key id."""
-    rows = tx.execute(
-        sa.select(t.c.key_id, t.c.fingerprint).where(
-            t.c.provider == provider,
-            t.c.account == account,
-            t.c.project == project,
-            t.c.fingerprint.is_not(None),
-        )
-    )
-    return {row.key_id: row.fingerprint for row in rows}
+def fingerprints(
+    tx: Transaction, provider: str, account: str, project: str | None, peppers: Sequence[int] = ()
+) -> Mapping[str, str]:
+    """Proved fingerprints of a project's keys, or of those above projects, by key id; with *peppers* if given."""
+    rows = sa.select(projects.c.id).where(projects.c.project == project)
+    there = t.c.project.is_(None) if project is None else t.c.project.in_(list(tx.execute(rows).scalars()))
+    mine = (t.c.account == who.number_of(provider, account), there, t.c.fingerprint.is_not(None))
+    bound = sa.select(t.c.key_id, t.c.fingerprint).where(*mine, *_made_with(peppers))
+    return {row.key_id: row.fingerprint for row in tx.execute(bound)}
 
 
-def write(tx: Transaction, keys: Iterable[KnownKey], now: datetime) -> None:
-    """Write down keys as just listed; a proved fingerprint stays with its key."""
-    for key in keys:
-        row = {
-            "provider": key.provider,
-            "account": key.account,
-            "key_id": key.id,
-            "kind": key.kind.value,
-            "name": key.name,
-            "mask_head": key.mask.head,
-            "mask_tail": key.mask.tail,
-            "mask_length": key.mask.length,
-            "project": key.project,
-            "project_name": key.project_name,
-            "owner_kind": key.owner.kind,
-            "owner_id": key.owner.id,
-            "owner_name": key.owner.name,
-            "owner_email": key.owner.email,
-            "created_at": key.created_at,
-            "last_used_at": key.last_used_at,
-            "gone_at": None,
-            "seen_at": now,
-        }
-        statement = insert(tx, t).values(row)
-        tx.execute(statement.on_conflict_do_update(index_elements=["provider", "account", "key_id"], set_=row))
+def compare(tx: Transaction, keys: Iterable[KnownKey]) -> tuple[Sequence[int], Sequence[KnownKey]]:
+    """The rows of those *keys* that are on disk exactly as listed, and the keys that are not."""
+    rows, rest = [], []
+    for chunk in _chunks(keys):
+        known = key_rows.on_disk(tx, chunk)
+        for key in chunk:
+            row = known.get(key_rows.place(key))
+            if row is not None and row.gone_at is None and key_rows.lies(row) == key_rows.shows(key):
+                rows.append(row.id)
+            else:
+                rest.append(key)
+    return rows, rest
 
 
-def bury(tx: Transaction, provider: str, account: str, started: datetime) -> int:
+def write(tx: Transaction, keys: Iterable[KnownKey], now: datetime) -> Sequence[int]:
+    """Write down what is new of keys as just listed; return their rows. A proved fingerprint stays with its key.
+
+    Args:
+        tx: a writing transaction.
+        keys: as listed.
+        now: when they were asked for: a key that was buried later than that stays buried.
+    """
+    rows: list[int] = []
+    writer = key_rows.Writer(tx, now)
+    for chunk in _chunks({key_rows.place(key): key for key in keys}.values()):
+        known = key_rows.on_disk(tx, chunk)
+        rows += [row.id for row in known.values()]
+        rows += writer.add([key for key in chunk if key_rows.place(key) not in known])
+        used = {}
+        for key in chunk:
+            row = known.get(key_rows.place(key))
+            if row is None or (row.gone_at is not None and row.gone_at > now):
+                continue
+            before, after = key_rows.lies(row), key_rows.shows(key)
+            if row.gone_at is not None or before[1:] != after[1:]:
+                writer.change(row.id, key)
+            elif before != after:
+                used[row.id] = key.last_used_at
+        writer.use(used)
+    return rows
+
+
+def missing(
+    tx: Transaction, provider: str, account: str, started: datetime, shown: Rows | None = None
+) -> tuple[Rows, int]:
+    """The listed keys that a list begun at *started* did not show, and how many are listed.
+
+    What was written since *started* was shown by somebody. Keys above projects are left alone
+    unless one of them was shown: the credential that lists is one itself, so a list without any
+    was withheld, and they are unknown, not gone.
+
+    Args:
+        tx: a transaction.
+        provider: whose account.
+        account: its name.
+        started: when the list began.
+        shown: rows that the list showed as they were.
+    """
+    mine = (t.c.account == who.number_of(provider, account), t.c.gone_at.is_(None))
+    every_one = sa.select(t.c.id, t.c.project.is_(None).label("above"), t.c.written_at).where(*mine)
+    below, above, listed_now, above_shown = Rows(), Rows(), 0, False
+    for row in tx.execute(every_one, execution_options={"yield_per": 10_000}):
+        listed_now += 1
+        if row.written_at >= started or (shown is not None and row.id in shown):
+            above_shown = above_shown or bool(row.above)
+        else:
+            (above if row.above else below).add([row.id])
+    if above_shown:
+        below.add(above)
+    return below, listed_now
+
+
+def bury(tx: Transaction, provider: str, account: str, started: datetime, lost: Iterable[int] | None = None) -> int:
     """Turn every key that no list begun at *started* or later showed into a tombstone; return how many.
 
-    Keys above projects are left alone unless one of them was shown: the credential that lists
-    is one itself, so a list without any was withheld, and they are unknown, not gone.
+    Args:
+        tx: a writing transaction.
+        provider: whose account.
+        account: its name.
+        started: when the list began.
+        lost: what `missing` found; None: find it now.
     """
-    mine = sa.and_(t.c.provider == provider, t.c.account == account)
-    above = sa.select(t.c.key_id).where(mine, t.c.project.is_(None), t.c.seen_at >= started).limit(1)
-    shown = sa.or_(t.c.project.is_not(None), sa.literal(tx.execute(above).first() is not None))
-    missing = sa.and_(mine, t.c.seen_at < started, t.c.gone_at.is_(None), shown)
-    return tx.execute(sa.update(t).where(missing).values(gone_at=started)).rowcount
+    buried = 0
+    for chunk in _chunks(missing(tx, provider, account, started)[0] if lost is None else lost):
+        still = (t.c.id.in_(chunk), t.c.gone_at.is_(None), t.c.written_at < started)
+        buried += tx.execute(sa.update(t).where(*still).values(gone_at=started)).rowcount
+    return buried
 
 
 def bury_one(tx: Transaction, provider: str, account: str, key_id: str, now: datetime) -> None:
     """Turn one key into a tombstone: it was deleted."""
-    tx.execute(sa.update(t).where(*_is(provider, account, key_id), t.c.gone_at.is_(None)).values(gone_at=now))
+    alive = (*_is(provider, account, key_id), t.c.gone_at.is_(None))
+    tx.execute(sa.update(t).where(*alive).values(gone_at=now))
 
 
-def bind(tx: Transaction, key: KnownKey, digest: str) -> None:
-    """Remember that the token with this fingerprint was proved to be *key*."""
-    tx.execute(sa.update(t).where(*_is(key.provider, key.account, key.id)).values(fingerprint=digest))
+def bind(tx: Transaction, key: KnownKey, digest: str, pepper: int | None = None) -> None:
+    """Remember that the token with this fingerprint was proved to be *key*.
+
+    Args:
+        tx: a writing transaction.
+        key: the key.
+        digest: the token's, under the newest pepper.
+        pepper: the mark of that pepper.
+    """
+    bound = {"fingerprint": digest, "pepper": pepper}
+    tx.execute(sa.update(t).where(*_is(key.provider, key.account, key.id)).values(bound))
 
 
 def set_tier(tx: Transaction, provider: str, account: str, key_id: str, tier: Tier | None) -> bool:
@@ -125,41 +183,34 @@ def count(tx: Transaction) -> int:
     return tx.execute(sa.select(sa.func.count()).select_from(t).where(t.c.gone_at.is_(None))).scalar_one()
 
 
-def listing(tx: Transaction, provider: str, account: str) -> Listing | None:
-    """When the account was last listed, or None."""
-    row = tx.execute(
-        sa.select(listings).where(listings.c.provider == provider, listings.c.account == account)
-    ).one_or_none()
-    return None if row is None else Listing(row.tried_at, row.complete_at, row.problem)
+def coverage(tx: Transaction, provider: str, account: str, peppers: Sequence[int] = ()) -> tuple[int, int]:
+    """How many keys of an account are listed, and how many of those are fingerprinted, with *peppers* if given.
+
+    Reads every row: a fraction of a second for a million.
+    """
+    mine = (t.c.account == who.number_of(provider, account), t.c.gone_at.is_(None))
+    listed_now = sa.select(sa.func.count()).select_from(t).where(*mine)
+    bound = listed_now.where(t.c.fingerprint.is_not(None), *_made_with(peppers))
+    return tx.execute(listed_now).scalar_one(), tx.execute(bound).scalar_one()
 
 
-def listed(tx: Transaction, provider: str, account: str, started: datetime, problem: str | None) -> None:
-    """Write down an attempt to list everything, begun at *started*."""
-    row = {"provider": provider, "account": account, "tried_at": started, "problem": problem}
-    if problem is None:
-        row["complete_at"] = started
-    statement = insert(tx, listings).values(row)
-    tx.execute(statement.on_conflict_do_update(index_elements=["provider", "account"], set_=row))
+def shared_masks(tx: Transaction, provider: str, account: str) -> int:
+    """How many listed keys of an account look like another one; reads every row."""
+    mine = (t.c.account == who.number_of(provider, account), t.c.gone_at.is_(None))
+    mask = (t.c.mask_tail, t.c.mask_head, t.c.mask_length)
+    alike = sa.select(sa.func.count().label("size")).where(*mine).group_by(*mask).having(sa.func.count() > 1)
+    return int(tx.execute(sa.select(sa.func.coalesce(sa.func.sum(alike.subquery().c.size), 0))).scalar_one())
 
 
 def _is(provider: str, account: str, key_id: str) -> tuple[sa.ColumnElement[bool], ...]:
-    return t.c.provider == provider, t.c.account == account, t.c.key_id == key_id
+    return t.c.account == who.number_of(provider, account), t.c.key_id == key_id
 
 
-def _key(row: sa.Row[tuple[object, ...]]) -> KnownKey:
-    return KnownKey(
-        provider=row.provider,
-        account=row.account,
-        id=row.key_id,
-        kind=KeyKind(row.kind),
-        name=row.name,
-        mask=Mask(row.mask_head, row.mask_tail, row.mask_length),
-        owner=Owner(row.owner_kind, row.owner_id, row.owner_name, row.owner_email),
-        project=row.project,
-        project_name=row.project_name,
-        created_at=row.created_at,
-        last_used_at=row.last_used_at,
-        fingerprint=row.fingerprint,
-        tier=Tier(row.tier or Tier.STANDARD),
-        gone_at=row.gone_at,
-    )
+def _made_with(peppers: Sequence[int]) -> Sequence[sa.ColumnElement[bool]]:
+    return (sa.or_(t.c.pepper.is_(None), t.c.pepper.in_(peppers)),) if peppers else ()
+
+
+def _chunks(items: Iterable[Any]) -> Iterator[list[Any]]:
+    rest = iter(items)
+    while chunk := list(islice(rest, _AT_ONCE)):
+        yield chunk

@@ -16,10 +16,12 @@ from sqlalchemy import (
     Integer,
     LargeBinary,
     MetaData,
+    SmallInteger,
     Table,
     Text,
     TypeDecorator,
     UniqueConstraint,
+    text,
 )
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -55,6 +57,21 @@ class Json(TypeDecorator[Any]):
         return None if value is None else json.loads(value)
 
 
+class Digest(TypeDecorator[str]):
+    """A digest in hex, stored as its bytes."""
+
+    impl = LargeBinary
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> bytes | None:
+        """To the database."""
+        return None if value is None else bytes.fromhex(value)
+
+    def process_result_value(self, value: Any | None, dialect: Dialect) -> str | None:  # noqa: ANN401
+        """From the database."""
+        return None if value is None else bytes(value).hex()
+
+
 metadata = MetaData(
     naming_convention={
         "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -63,6 +80,7 @@ metadata = MetaData(
     }
 )
 _serial = BigInteger().with_variant(Integer, "sqlite")  # SQLite counts only INTEGER keys up
+_BOUND = text("fingerprint IS NOT NULL")
 
 deliveries = Table(
     "deliveries",
@@ -171,41 +189,66 @@ notices = Table(
     Index("ix_notices_status_written_at", "status", "written_at"),
 )
 
-known_keys = Table(
-    "known_keys",
+accounts = Table(
+    "accounts",  # and when the keys of each were last listed
     metadata,
-    Column("provider", Text, primary_key=True),
-    Column("account", Text, primary_key=True),
-    Column("key_id", Text, primary_key=True),
+    Column("id", _serial, primary_key=True, autoincrement=True),
+    Column("provider", Text, nullable=False),
+    Column("account", Text, nullable=False),
+    Column("tried_at", Instant),
+    Column("complete_at", Instant),
+    Column("problem", Text),
+    Column("forced_at", Instant),  # the last list that a token asked for
+    Column("claimed_at", Instant),  # when the listing under way began; NULL: none is
+    Column("renewed_at", Instant),  # when it was last heard of
+    Column("doubted", LargeBinary),  # the keys that the last complete list lacked, a bit each, while that is doubted
+    UniqueConstraint("provider", "account"),
+)
+
+projects = Table(
+    "projects",  # as keys name them; a project that is renamed is another row
+    metadata,
+    Column("id", _serial, primary_key=True, autoincrement=True),
+    Column("project", Text, nullable=False),
+    Column("name", Text),
+    Index("ix_projects_project", "project"),
+)
+
+owners = Table(
+    "owners",  # as keys name them; an owner whose address changes is another row
+    metadata,
+    Column("id", _serial, primary_key=True, autoincrement=True),
     Column("kind", Text, nullable=False),
+    Column("owner", Text, nullable=False),
+    Column("name", Text),
+    Column("email", Text),
+    Index("ix_owners_owner", "owner"),
+)
+
+known_keys = Table(
+    "known_keys",  # narrow: there may be millions
+    metadata,
+    Column("id", _serial, primary_key=True, autoincrement=True),
+    Column("account", Integer, nullable=False),
+    Column("key_id", Text, nullable=False),
+    Column("kind", SmallInteger, nullable=False),
     Column("name", Text, nullable=False),
     Column("mask_head", Text, nullable=False),
     Column("mask_tail", Text, nullable=False),
-    Column("mask_length", Integer),
-    Column("project", Text),
-    Column("project_name", Text),
-    Column("owner_kind", Text, nullable=False),
-    Column("owner_id", Text, nullable=False),
-    Column("owner_name", Text),
-    Column("owner_email", Text),
+    Column("mask_length", SmallInteger),
+    Column("project", Integer),
+    Column("owner", Integer, nullable=False),
     Column("created_at", Instant),
     Column("last_used_at", Instant),
-    Column("fingerprint", Text),
+    Column("fingerprint", Digest),
+    Column("pepper", SmallInteger),  # the mark of the one it was made with
     Column("tier", Text),  # set by hand; NULL: as the policy says
     Column("gone_at", Instant),
-    Column("seen_at", Instant, nullable=False),  # when a list last showed it
+    Column("written_at", Instant, nullable=False),  # when a list last showed something new of it
+    UniqueConstraint("account", "key_id"),
     Index("ix_known_keys_mask_tail", "mask_tail"),
-    Index("ix_known_keys_fingerprint", "fingerprint"),
-)
-
-listings = Table(
-    "listings",  # when each account's keys were last listed
-    metadata,
-    Column("provider", Text, primary_key=True),
-    Column("account", Text, primary_key=True),
-    Column("tried_at", Instant, nullable=False),
-    Column("complete_at", Instant),
-    Column("problem", Text),
+    Index("ix_known_keys_fingerprint", "fingerprint", sqlite_where=_BOUND, postgresql_where=_BOUND),
+    Index("ix_known_keys_account_project", "account", "project", sqlite_where=_BOUND, postgresql_where=_BOUND),
 )
 
 damages = Table(

@@ -4,11 +4,21 @@ The worker class is gevent, so that a slow client holds a greenlet and not a
 thread. Nothing is opened before the fork, and there is no control socket.
 """
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
+import structlog
 from gunicorn.app.base import BaseApplication
 from gunicorn.glogging import Logger
+from gunicorn.http import errors
+from gunicorn.util import write_nonblock
+from gunicorn.workers.ggevent import GeventWorker
+
+log = structlog.get_logger(__name__)
+
+_REFUSAL = b"HTTP/1.1 %d %s\r\nConnection: close\r\nContent-Type: application/problem+json\r\nContent-Length: %d\r\n\r\n%s"
 
 
 class PlainLogger(Logger):  # type: ignore[misc]  # gunicorn has no types
@@ -20,6 +30,26 @@ class PlainLogger(Logger):  # type: ignore[misc]  # gunicorn has no types
         self.error_log.propagate = True
         self.access_log.handlers = []
         self.access_log.propagate = False
+
+
+class PlainWorker(GeventWorker):  # type: ignore[misc]
+    """gunicorn's answers to what is no HTTP, in our one form of errors: its own repeat what was sent, and log it."""
+
+    def handle_error(self, req: object, client: Any, addr: object, exc: BaseException) -> None:  # noqa: ANN401, ARG002 -- gunicorn's own signature
+        """Refuse a request that could not be read."""
+        status, title = next((answer for kind, answer in _REFUSALS if isinstance(exc, kind)), _BUG)
+        (log.error if status >= 500 else log.warning)("request_unreadable", error=type(exc).__name__)
+        content = json.dumps({"type": "about:blank", "title": title, "status": status}).encode()
+        with suppress(OSError):  # whoever sent it has gone
+            write_nonblock(client, _REFUSAL % (status, title.encode(), len(content), content))
+
+
+_REFUSALS: Sequence[tuple[type[Exception], tuple[int, str]]] = (
+    (errors.LimitRequestLine, (414, "URI Too Long")),
+    (errors.LimitRequestHeaders, (431, "Request Header Fields Too Large")),
+    (errors.ParseException, (400, "Bad Request")),
+)
+_BUG = (500, "Internal Server Error")
 
 
 class _Application(BaseApplication):  # type: ignore[misc]
@@ -41,10 +71,10 @@ def options(bind: str) -> dict[str, object]:
     return {
         "bind": bind,
         "workers": 2,
-        "worker_class": "gevent",
+        "worker_class": PlainWorker,
         "worker_connections": 1000,
         "timeout": 60,
-        "graceful_timeout": 30,
+        "graceful_timeout": 10,  # no answer takes longer, and a worker told to stop while it boots does not hear it
         "backlog": 2048,
         "keepalive": 5,
         "control_socket_disable": True,

@@ -7,7 +7,8 @@ import email
 import os
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from email.message import EmailMessage
 from email.policy import default
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from responder.core.damage import Cost, Counts, Damage, Usage, Window
 from responder.core.incident import Incident, LeakedKey
 from responder.core.key import Owner
 from responder.core.notice import Audience, Channel, Delivery, Notice, Topic
@@ -22,6 +24,20 @@ from responder.notify import Mailer
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
 ROBOT = Owner("service_account", "svc_1", "nightly-robot", None)
+ASKED = datetime(2026, 11, 23, 6, 12, 50, tzinfo=UTC)
+MIDNIGHT = datetime(2026, 11, 23, tzinfo=UTC)
+SPAN = Window(ASKED - timedelta(seconds=50), ASKED)
+WEEK = Window(MIDNIGHT - timedelta(days=7), MIDNIGHT)
+USED = Damage(
+    ASKED,
+    SPAN,
+    Usage(SPAN, (("gpt-5-mini", Counts(1240, 3_100_000, 0, 620_000)),)),
+    Usage(WEEK, (("gpt-5-mini", Counts(84, 84_000, 0, 8400)),)),
+    Cost(Window(MIDNIGHT, ASKED), Decimal("7.44"), "usd"),
+    Cost(WEEK, Decimal("1.75"), "usd"),
+    unread=("could not be read: the audit log, refused with status 404",),
+    asked_again_at=ASKED + timedelta(hours=1),
+)
 SHOWN = (
     "From",
     "To",
@@ -41,6 +57,7 @@ CASES: list[tuple[str, Audience, Topic, str, dict[str, Any]]] = [
     ("owner-revoked-requested", Audience.OWNER, Topic.REVOKED, "requested", {}),
     ("owner-revoked-observed", Audience.OWNER, Topic.REVOKED, "observed", {}),
     ("owner-revoked-robot", Audience.OWNER, Topic.REVOKED, "dead", {"owner": ROBOT, "last_used_at": None}),
+    ("owner-revoked-used", Audience.OWNER, Topic.REVOKED, "dead", {"damage": USED}),
     ("owner-already-dead", Audience.OWNER, Topic.ALREADY_DEAD, "gone", {}),
     ("owner-already-dead-tested", Audience.OWNER, Topic.ALREADY_DEAD, "refused", {}),
     ("owner-held", Audience.OWNER, Topic.HELD, "held", {}),
@@ -50,6 +67,7 @@ CASES: list[tuple[str, Audience, Topic, str, dict[str, Any]]] = [
     ("security-revoked-deleted", Audience.SECURITY, Topic.REVOKED, "deleted", {}),
     ("security-revoked-requested", Audience.SECURITY, Topic.REVOKED, "requested", {}),
     ("security-revoked-observed", Audience.SECURITY, Topic.REVOKED, "observed", {}),
+    ("security-revoked-used", Audience.SECURITY, Topic.REVOKED, "dead", {"damage": USED}),
     ("security-already-dead", Audience.SECURITY, Topic.ALREADY_DEAD, "gone", {}),
     ("security-held", Audience.SECURITY, Topic.HELD, "held", {}),
     ("security-held-unknown-owner", Audience.SECURITY, Topic.HELD, "held", {"owner": None}),
@@ -94,7 +112,9 @@ def test_every_mail_arrives_as_it_was_last_read_and_approved(
     fate = Delivery.FAILED if topic is Topic.UNDELIVERED else Delivery.SENT
     told = Notice("ntc_80", Audience.OWNER, Topic.REVOKED, Channel.MAIL, "ada@example.com", fate, attempts=1)
     known = changes.get("owner", "somebody") not in (None, ROBOT)
-    matter = incident(state, key=key(**changes), notices=(told,) if known else ())
+    damage = changes.get("damage")
+    whose = key(**{name: value for name, value in changes.items() if name != "damage"})
+    matter = incident(state, key=whose, notices=(told,) if known else (), damage=damage)
     mailer = Mailer(
         f"smtp://127.0.0.1:{serve()}",
         "Leak responder <leaks@example.com>",

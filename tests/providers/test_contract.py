@@ -4,7 +4,7 @@ A newcomer adds a row to `_ROWS`: how to reach its small vendor, and what that
 vendor's keys are called.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import pytest
@@ -43,16 +43,22 @@ class _Row:
     is_live: Callable[[str], bool]
 
 
-def _openai(vendor: OpenAIVendor) -> _Row:
+def _openai(vendor: OpenAIVendor, door: Door) -> _Row:
     def grow(name: str) -> tuple[str, Token]:
         key = vendor.add_key(name)
         return key.id, Token(key.value, key.family)
 
-    door = Door("openai", vendor.base_url, deadline_seconds=0.5)
     admin = Token(vendor.admin_key.value, "openai-admin")
     provider = OpenAI("default", door, admin.reveal())
     return _Row(
-        provider, vendor, grow, admin, r"GET .*/(projects|api_keys)$", "DELETE", r"GET /v1/(models|me)$", vendor.is_live
+        provider,
+        vendor,
+        grow,
+        admin,
+        r"GET .*/(projects|api_keys)$",
+        "DELETE",
+        r"GET /v1/(models|me)$",
+        vendor.is_live,
     )
 
 
@@ -60,9 +66,11 @@ _ROWS = {"openai": _openai}
 
 
 @pytest.fixture(params=list(_ROWS))
-def row(request: pytest.FixtureRequest, vendor: OpenAIVendor) -> _Row:
-    """One provider after another."""
-    return _ROWS[request.param](vendor)
+def row(request: pytest.FixtureRequest, vendor: OpenAIVendor) -> Iterator[_Row]:
+    """One provider after another, impatient enough for tests."""
+    door = Door(request.param, vendor.base_url, deadline_seconds=0.5)
+    yield _ROWS[request.param](vendor, door)
+    door.close()
 
 
 def _listed(row: _Row) -> dict[str, KnownKey]:

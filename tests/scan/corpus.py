@@ -1,3 +1,4 @@
+# ruff: noqa: E501  (tables of cases read better with a case a line)
 """Grow labelled cases: any family in any context in any layer, and what must never be found.
 
 Nothing key-shaped is written here: tokens are grown from the samples of the rule files and a seed. The
@@ -216,10 +217,17 @@ ENCODED: tuple[tuple[str, str, Callable[[str, str, Random], str]], ...] = (
     ("hex", "lower case", lambda k, t, r: f"{k} {(f'{k}={t}').encode().hex()}\n"),
     ("hex", "upper case", lambda k, t, r: f"{k} 0x{t.encode().hex().upper()}\n"),
     ("hex", "spaced", lambda k, t, r: f"{k}: {t.encode().hex(' ')}\n"),
+    ("hex", "dump", lambda k, t, r: _dumped(f"{_lines(r)}{k}={t}\n")),
     ("codes", "decimal", lambda k, t, r: f"/*{k}*/ String.fromCharCode({', '.join(str(ord(c)) for c in t)})\n"),
     ("codes", "bytes", lambda k, t, r: f"byte[] {k} = {{{', '.join(f'0x{ord(c):02x}' for c in t)}}};\n"),
     ("utf-16", "raw", lambda k, t, r: f"{k}={t}\r\n".encode("utf-16-le").decode("latin-1")),
 )  # fmt: skip
+
+
+def _dumped(text: str) -> str:
+    """What `xxd -p` prints."""
+    coded = text.encode().hex()
+    return "".join(coded[at : at + 60] + "\n" for at in range(0, len(coded), 60))
 
 
 def _word(random: Random) -> str:

@@ -1,3 +1,4 @@
+# ruff: noqa: E501  (tables of cases read better with a case a line)
 """Texts that hold no live token but look as if: style sheets, ids, placeholders, redactions, other vendors' keys."""
 
 import base64
@@ -6,7 +7,54 @@ from collections.abc import Callable, Iterator
 from random import Random
 from uuid import UUID
 
-_WORDS = ["button", "card", "grid", "header", "footer", "sidebar", "modal", "overlay", "toggle", "content", "label", "item", "list", "nav", "primary", "secondary", "container", "wrapper", "loading", "spinner", "circle", "chase", "dot", "wave", "pulse", "fold", "cube", "bounce", "estimator", "parallel", "fitted", "deploy", "gateway", "worker", "batch", "stream", "queue", "cache", "index", "search", "report", "summary", "invoice", "account", "profile", "session"]
+_WORDS = [
+    "button",
+    "card",
+    "grid",
+    "header",
+    "footer",
+    "sidebar",
+    "modal",
+    "overlay",
+    "toggle",
+    "content",
+    "label",
+    "item",
+    "list",
+    "nav",
+    "primary",
+    "secondary",
+    "container",
+    "wrapper",
+    "loading",
+    "spinner",
+    "circle",
+    "chase",
+    "dot",
+    "wave",
+    "pulse",
+    "fold",
+    "cube",
+    "bounce",
+    "estimator",
+    "parallel",
+    "fitted",
+    "deploy",
+    "gateway",
+    "worker",
+    "batch",
+    "stream",
+    "queue",
+    "cache",
+    "index",
+    "search",
+    "report",
+    "summary",
+    "invoice",
+    "account",
+    "profile",
+    "session",
+]
 _BEFORE = (
     "task",
     "risk",
@@ -96,6 +144,7 @@ _KINDS: tuple[Callable[[Random], str], ...] = (
     lambda r: 'KEY = "sk-" + secrets.token_urlsafe(16)\nOTHER = f"sk-{uuid4().hex}"\n',
     lambda r: f'"integrity": "sha512-{_b64(_raw(r, 64))}"\n',
     lambda r: f"oid sha256:{_hex(r, 64)}\nsize {r.randint(1, 9**9)}\n",
+    lambda r: f'<script src="/locales/sk-{_hex(r, 32)}.js"></script> sk-{_alnum(r, 48)}.css.map\n',
     lambda r: f"name: {r.choice(_BEFORE)}-{_slug(r)}-{_hex(r, 8)}\n",
     lambda r: f'{{"sk-{_slug(r, 1, 2)}-500":"#{_hex(r, 6)}","sk-{_slug(r, 3, 6)}-overlay":"#0008"}}\n',
     lambda r: f'title = "{_slug(r)} task" + "-{_slug(r)}"; lang = "sk" + "-SK"; x = ["sk", "cs", "pl"]\n',

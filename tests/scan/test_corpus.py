@@ -2,10 +2,12 @@
 
 import json
 from collections import Counter
+from random import Random
 
 import pytest
 
 from responder.scan import Scan, Scanner
+from responder.scan.shape import parse
 from tests.scan import corpus, innocent
 
 
@@ -41,12 +43,12 @@ def test_nothing_is_found_in_texts_that_only_look_as_if(scanner: Scanner) -> Non
 def test_samples_are_found_as_their_family_and_counter_samples_are_not_found(scanner: Scanner, family: str) -> None:
     """A rule file is a promise about both."""
     rule = corpus.RULES[family]
-    value = corpus.token(family, corpus.Random(family))
+    value = corpus.token(family, Random(family))
     (finding,) = scanner.text(f"{rule.near[0] if rule.near else 'key'} = {value}\n").findings
     assert (finding.token.reveal(), finding.token.family) == (value, family)
     assert (finding.provider, finding.confidence) == (rule.provider, rule.confidence)
     for template in rule.counters:
-        grown = corpus.parse(template).grow(corpus.Random(family))
+        grown = parse(template).grow(Random(family))
         assert not scanner.text(f"key = {grown}\n").findings
 
 

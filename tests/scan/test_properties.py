@@ -1,5 +1,6 @@
 """What holds for any token, border and layer hypothesis can think of."""
 
+from collections.abc import Callable
 from random import Random
 
 from hypothesis import given, settings
@@ -9,9 +10,13 @@ from responder.scan import Scanner
 from tests.scan import corpus
 
 SCANNER = Scanner.load()
-BORDERS = st.sampled_from(["", " ", "\t", '"', "'", "`", "(", ")", ",", ";", ":", "=", "/", "&", "@", "<", ">", "|", "#", "\n", "\r\n", "\\n", "\\t", '\\"', "\\u0022", "%22", "%20", "\x00", "\x1b[0m", "日", "é"])  # fmt: skip
+BORDERS = st.sampled_from(
+    ["", *" \t\"'`(),;:=/&@<>|#\n日é\0", "\r\n", "\\n", "\\t", '\\"', "\\u0022", "%22", "%20", "\x1b[0m"],
+)
 GLUE = st.sampled_from(["Bearer_", "_", "-", "key-", "X_", "task"])
-FAMILIES = st.sampled_from(sorted(family for family in corpus.RULES if not family.endswith("drift") and family not in ("generic", "helicone", "litellm")))  # fmt: skip
+UNLIKE = {"generic", "litellm", "helicone", "openai-drift", "anthropic-drift"}
+"""Families told by how random they look: a few in a thousand look like words. The scores count these."""
+FAMILIES = st.sampled_from(sorted(corpus.RULES.keys() - UNLIKE))
 STRONG = st.sampled_from(sorted(rule.family for rule in corpus.RULES.values() if rule.confidence == "strong"))
 ESCAPES = st.sampled_from([escape for _, escape in corpus.ESCAPES])
 ENCODINGS = st.sampled_from([encode for _, _, encode in corpus.ENCODED])
@@ -38,14 +43,14 @@ def test_text_glued_to_its_front_does_not_hide_a_strong_token(family: str, glue:
 
 
 @given(FAMILIES, ESCAPES, SEEDS)
-def test_every_escape_is_undone(family: str, escape: corpus.Callable[[str], str], seed: int) -> None:
+def test_every_escape_is_undone(family: str, escape: Callable[[str], str], seed: int) -> None:
     """Logs and notebooks escape, and escape again."""
     value = corpus.token(family, Random(seed))
     assert _found(f"{{'k': '{escape(value)}'}}") == {value}
 
 
 @given(FAMILIES, ENCODINGS, SEEDS)
-def test_every_encoding_is_decoded(family: str, encode: corpus.Callable[[str, str, Random], str], seed: int) -> None:
+def test_every_encoding_is_decoded(family: str, encode: Callable[[str, str, Random], str], seed: int) -> None:
     """Base64 is how Kubernetes and HTTP carry secrets, and how people think they hide them."""
     random = Random(seed)
     value = corpus.token(family, random)
@@ -61,8 +66,11 @@ def test_a_literal_in_pieces_is_put_together(family: str, join: tuple[str, str, 
     assert value in _found(corpus.taken_apart("SOME_KEY", value, join, random))
 
 
+LEADS = ["", "sk-", "c2st", "@@ -1 +1 @@\n+", "diff --git a/x b/x\n", "sk\\u002d", "736b2d", "Binary files "]
+
+
 @settings(max_examples=300)
-@given(st.one_of(st.binary(max_size=400), st.text(max_size=200)), st.sampled_from(["", "sk-", "c2st", "@@ -1 +1 @@\n+", "diff --git a/x b/x\n", "sk\\u002d", "736b2d", "Binary files "]))  # fmt: skip
+@given(st.one_of(st.binary(max_size=400), st.text(max_size=200)), st.sampled_from(LEADS))
 def test_nothing_breaks_it(content: bytes | str, lead: str) -> None:
     """What strangers push decides what is scanned."""
     whole = lead * 2 + content + lead if isinstance(content, str) else lead.encode() + content + lead.encode()

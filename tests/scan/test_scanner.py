@@ -115,6 +115,13 @@ def test_utf_16_files_are_read(scanner: Scanner) -> None:
         assert [(each.token.reveal(), each.line) for each in found] == [(value, 2)]
 
 
+def test_a_byte_order_mark_hides_nothing(scanner: Scanner) -> None:
+    """Two bytes at the front of a file would otherwise blind the scanner."""
+    value = corpus.token("openrouter", Random(3)).encode()
+    for mark in (b"\xff\xfe", b"\xfe\xff", b"\xef\xbb\xbf"):
+        assert len(scanner.text(mark + value + b"\n").findings) == 1
+
+
 def test_the_rules_are_where_the_package_looks_for_them() -> None:
     """In an installed wheel they lie inside the package, in a checkout beside it."""
     from responder.scan.rules import builtin

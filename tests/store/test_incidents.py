@@ -8,7 +8,8 @@ import pytest
 from responder.core.incident import State
 from responder.core.key import Owner
 from responder.core.sighting import Alert, Sighting, Source
-from responder.store import Store, incidents
+from responder.store import Store, deliveries, incidents
+from responder.store.deliveries import Delivery
 from responder.store.incidents import Joined
 from tests.grown import NOON, known, seen
 
@@ -114,14 +115,27 @@ def test_only_alerts_still_open_are_to_be_closed(store: Store) -> None:
 def test_a_delivery_is_idle_once_every_incident_it_told_of_is_closed(store: Store) -> None:
     """A sealed report of two tokens must outlive the first incident, and not the second."""
     shared = Sighting(Source.REPORT, "report/1", None, NOON, "report")
+    with store.begin("accept") as tx:
+        deliveries.accept(tx, Delivery("report", "report", "report", {}, NOON, b"sealed"))
     first, second = _join(store, shared, 1).incident_id, _join(store, shared, 2).incident_id
     with store.begin("close") as tx:
         incidents.change(tx, first, state=State.CLOSED.value)
-        assert incidents.idle_deliveries(tx, first) == []
+        deliveries.end(tx, "report", "followed up", NOON)
+        assert incidents.idle_deliveries(tx) == []
         incidents.change(tx, second, state=State.CLOSED.value)
-        assert incidents.idle_deliveries(tx, second) == ["report"]
-        assert incidents.any_from(tx, "report")
-        assert not incidents.any_from(tx, "other")
+        assert incidents.idle_deliveries(tx) == ["report"]
+        deliveries.shred(tx, ["report"])
+        assert incidents.idle_deliveries(tx) == []
+
+
+def test_a_delivery_that_has_not_ended_is_never_idle(store: Store) -> None:
+    """Its second token may not have been looked at when the incident of its first is closed."""
+    with store.begin("accept") as tx:
+        deliveries.accept(tx, Delivery("report", "report", "report", {}, NOON, b"sealed"))
+    id_ = _join(store, Sighting(Source.REPORT, "report/1", None, NOON, "report")).incident_id
+    with store.begin("close") as tx:
+        incidents.change(tx, id_, state=State.CLOSED.value)
+        assert incidents.idle_deliveries(tx) == []
 
 
 def test_recent_incidents_come_newest_first_and_by_state(store: Store) -> None:

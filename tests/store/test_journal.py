@@ -141,7 +141,7 @@ def test_what_was_settled_is_sent_again_only_if_it_is_still_owed(store: Store, s
 
 
 def test_notices_keep_the_order_in_which_they_were_owed(store: Store) -> None:
-    """"Revoked" before "still alive", or the story makes no sense."""
+    """First "revoked", then "still alive", or the story makes no sense."""
     with store.begin("owe") as tx:
         _owe(tx, Topic.STILL_ALIVE, at=NOON + timedelta(seconds=1))
         _owe(tx, Topic.REVOKED)

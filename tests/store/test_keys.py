@@ -7,6 +7,7 @@ import pytest
 
 from responder.core.key import KeyKind, KnownKey, Mask
 from responder.store import Store, keys
+from responder.store.rows import Rows
 from tests.grown import NOON, known, seen, twin
 
 _ACCOUNT = ("openai", "default")
@@ -62,10 +63,13 @@ def test_a_proved_fingerprint_outlives_every_list(store: Store) -> None:
 def test_a_key_missing_from_a_complete_list_becomes_a_tombstone(store: Store) -> None:
     """A leak of a key deleted yesterday is known to be dead today."""
     _write(store, known(1), known(2))
-    _write(store, known(2), second=5)
+    started = NOON + 5 * _SECOND
     with store.begin("bury") as tx:
-        assert keys.bury(tx, *_ACCOUNT, NOON + 5 * _SECOND) == 1
-        assert keys.bury(tx, *_ACCOUNT, NOON + 5 * _SECOND) == 0
+        shown = Rows.of(keys.write(tx, [known(2)], started))
+        lost, listed = keys.missing(tx, *_ACCOUNT, started, shown)
+        assert (len(lost), listed) == (1, 2)
+        assert keys.bury(tx, *_ACCOUNT, started, lost) == 1
+        assert keys.bury(tx, *_ACCOUNT, started, lost) == 0
     gone, kept = _get(store, "key_1"), _get(store, "key_2")
     assert gone is not None
     assert gone.gone_at == NOON + 5 * _SECOND

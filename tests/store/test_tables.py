@@ -88,9 +88,14 @@ def test_a_reader_never_waits_for_a_writer(store: Store) -> None:
 
 def test_a_transaction_that_raises_leaves_nothing_behind(store: Store) -> None:
     """The decision, the intent and the notice are on disk together, or not at all."""
-    with pytest.raises(KeyError), store.begin("half") as tx:
-        tx.execute(sa.text("INSERT INTO heartbeats (name, at) VALUES ('w', 1)"))
-        raise KeyError
+
+    def half() -> None:
+        with store.begin("half") as tx:
+            tx.execute(sa.text("INSERT INTO heartbeats (name, at) VALUES ('w', 1)"))
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        half()
     with store.read() as tx:
         assert tx.execute(sa.text("SELECT count(*) FROM heartbeats")).scalar_one() == 0
 

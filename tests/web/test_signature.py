@@ -84,8 +84,8 @@ FORGED: dict[str, str | bytes] = {
     "over another push": sign(dump(push(after="f" * 40))),
     "over the first half": sign(BODY[: len(BODY) // 2]),
     "not ASCII": "sha256=é".encode(),
-    "digits of another script": ("sha256=" + "٠" * 64).encode(),
-    "full-width digits": ("sha256=" + "０" * 64).encode(),  # noqa: RUF001 -- the point of it
+    "digits of another script": ("sha256=" + "\u0660" * 64).encode(),
+    "full-width digits": ("sha256=" + "\uff10" * 64).encode(),
     "Latin-1": b"sha256=" + b"\xe9" * 64,
     "very long": f"sha256={'a' * 7000}",
     **dict(_with_one_digit_changed()),

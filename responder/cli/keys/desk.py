@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from responder.store import Store
 
 Answer = TypeVar("Answer")
-_PAUSES_SECONDS = (1.0, 2.0, 4.0, 8.0)
+NO_PEPPER = "the pepper is missing or damaged; this must run where a worker's data directory is"
+_PAUSES_SECONDS = (1.0, 2.0, 4.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,16 +33,20 @@ class Desk:
         store: the database.
         accounts: every configured account.
         as_json: standard output is for JSON alone.
+        pauses_seconds: between questions to a provider that is unavailable.
     """
 
     config: "Settings"
     store: "Store"
     accounts: "tuple[Account, ...]"
     as_json: bool = False
+    pauses_seconds: tuple[float, ...] = _PAUSES_SECONDS
 
     def say(self, text: str = "") -> None:
-        """Print a line for people."""
-        click.echo(text, err=self.as_json)
+        """Print something for people; words stay whole on a narrow terminal."""
+        from responder.cli.keys.words import wrapped
+
+        click.echo(wrapped(text) if sys.stdout.isatty() else text, err=self.as_json)
 
     def find(self, id_: str) -> "tuple[KnownKey, Account]":
         """The key with this id, listed anew if it is not known yet.
@@ -74,6 +79,25 @@ class Desk:
         """Whether it looks like a credential that the responder itself runs on."""
         return any(key.mask.fits(own[:8], own[-4:], len(own)) for own in self.config.secrets() if len(own) > 12)
 
+    def patiently(self, ask: Callable[[], Answer]) -> Answer:
+        """Ask a provider something that changes nothing, again while it is unavailable.
+
+        Raises:
+            Refused, Unavailable: its last word.
+        """
+        import time
+
+        from responder.core.errors import Unavailable
+
+        for pause in self.pauses_seconds:
+            try:
+                return ask()
+            except Unavailable as error:
+                wait = min(max(pause, error.retry_after_seconds or 0.0), 30.0)
+                self.say(f"No answer ({error.why}); asking again in {wait:.0f} s …")
+                time.sleep(wait)
+        return ask()
+
     def coverage(self, account: "Account") -> dict[str, Any]:
         """How many keys are listed and fingerprinted, and how old the list is."""
         from responder.core.incident import timestamp
@@ -81,17 +105,29 @@ class Desk:
 
         who = (account.provider.provider, account.provider.account)
         with self.store.read() as tx:
-            listed, fingerprinted = keys.coverage(tx, *who)
+            listed, fingerprinted = keys.coverage(tx, *who, self.pepper_marks())
+            alike = keys.shared_masks(tx, *who)
             last = keys.listing(tx, *who)
         return {
             "provider": who[0],
             "account": who[1],
             "listed": listed,
             "fingerprinted": fingerprinted,
-            "complete_at": timestamp(last and last.complete_at),
-            "tried_at": timestamp(last and last.tried_at),
-            "problem": last and last.problem,
+            "sharing_a_mask": alike,
+            "complete_at": None if last is None else timestamp(last.complete_at),
+            "tried_at": None if last is None else timestamp(last.tried_at),
+            "problem": None if last is None else last.problem,
         }
+
+    def pepper_marks(self) -> tuple[int, ...]:
+        """Marks of the peppers at hand, newest first: a fingerprint under any other is worth nothing."""
+        from responder.core.token import mark
+        from responder.seal import Keys
+
+        try:
+            return tuple(mark(one) for one in Keys(self.config.data_dir).peppers)
+        except (OSError, ValueError):
+            return ()
 
     def whom_to_ask(self, key: "KnownKey | None", account: "Account", refused: "Refused") -> str:
         """One line for somebody whose responder may not do what he asked of it."""
@@ -110,7 +146,9 @@ class Desk:
                 why += " It needs the scopes api.management.read and api.management.write."
         asked = f"who made it: {', '.join(people)}" if own else "an owner of the organization"
         asked += f", such as {', '.join(people)}" if people and not own else ""
-        other = "" if key is None else f" {person(key.owner)} can delete the key on the provider's own page meanwhile."
+        other = (
+            "" if key is None else f" {person(key.owner)} can delete the key on the provider's own page meanwhile."
+        )
         return f"{why} Ask {asked}.{other}"
 
 
@@ -118,14 +156,22 @@ class Desk:
 def desk(path: Path | None, *, as_json: bool = False) -> Iterator[Desk]:
     """Open everything; what is wrong with settings or database is one line and exit code 2."""
     from responder import app, log
+    from responder.settings import SettingsError
 
     config = load(path)
     log.configure(config.secrets(), logging.CRITICAL)  # what a command finds out, it says itself
     with reading(path) as store:
-        configured = tuple(one for some in app.accounts(config, store).values() for one in some)
+        try:
+            configured = tuple(one for some in app.accounts(config, store).values() for one in some)
+        except SettingsError as error:
+            raise Mistake(str(error)) from None
         if not configured:
             raise Mistake("no provider is configured; set RESPONDER_OPENAI__ADMIN_KEY")
-        yield Desk(config, store, configured, as_json)
+        try:
+            yield Desk(config, store, configured, as_json)
+        finally:
+            for one in configured:
+                one.provider.close()
 
 
 def may_delete(config: "Settings") -> None:
@@ -141,26 +187,6 @@ def may_delete(config: "Settings") -> None:
     stop = config.data_dir / app.STOP_FILE
     if stop.exists():
         raise Mistake(f"the stop file is up, so nothing is deleted; remove {stop} to delete keys by hand")
-
-
-def patiently(ask: Callable[[], Answer], say: Callable[[str], None], pauses: tuple[float, ...] = _PAUSES_SECONDS) -> Answer:
-    """Ask a provider something that changes nothing, again while it is unavailable.
-
-    Raises:
-        Refused, Unavailable: its last word.
-    """
-    import time
-
-    from responder.core.errors import Unavailable
-
-    for pause in pauses:
-        try:
-            return ask()
-        except Unavailable as error:
-            wait = min(max(pause, error.retry_after_seconds or 0.0), 30.0)
-            say(f"No answer ({error.why}); asking again in {wait:.0f} s …")
-            time.sleep(wait)
-    return ask()
 
 
 @contextmanager

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _MOST_SHOWN = 20
 
 
-@click.command()
+@click.command(short_help="List every key anew, and say what changed.")
 @config_option
 @json_option
 def sync(config: Path | None, as_json: bool) -> None:
@@ -46,7 +46,7 @@ def _sync(at: Desk, account: "Account") -> dict[str, Any]:
         if kind is not None:
             changes[kind].append(key)
     of = at.coverage(account)
-    _print(at, of, changes)
+    _print(at, of, changes, first=not before)
     if watched.refused is not None:
         click.echo(at.whom_to_ask(None, account, watched.refused), err=True)
     return {**of, **{kind: [key.id for key in keys] for kind, keys in changes.items()}}
@@ -89,18 +89,18 @@ def _change(key: "KnownKey", before: tuple[int, bool] | None) -> str | None:
     return "changed" if before[0] != _look(key) else None
 
 
-def _print(at: Desk, of: dict[str, Any], changes: dict[str, list["KnownKey"]]) -> None:
-    from responder.notify.plain import visible
-
-    for kind, keys in changes.items():
+def _print(at: Desk, of: dict[str, Any], changes: dict[str, list["KnownKey"]], *, first: bool) -> None:
+    for kind, keys in changes.items() if not first else ():  # on the first list every key is new
         for key in keys[:_MOST_SHOWN]:
-            where = visible(key.project_name or key.project or "organization")
-            at.say(f"{kind:8} {visible(key.id)}  {visible(key.name)}  ({where}, {words.briefly(key.owner)})")
+            where = words.line(key.project_name or key.project or "organization")
+            at.say(f"{kind:7} {words.line(key.id)}  {words.line(key.name)}  ({where}, {words.briefly(key.owner)})")
         if len(keys) > _MOST_SHOWN:
-            at.say(f"{kind:8} … and {len(keys) - _MOST_SHOWN:,} more")
+            at.say(f"{kind:7} … and {len(keys) - _MOST_SHOWN:,} more")
     who = f"{of['provider']} ({of['account']})"
     if of["problem"] is None:
         counts = ", ".join(f"{len(keys):,} {kind}" for kind, keys in changes.items() if keys)
         at.say(f"{who}: {words.number(of['listed'], 'key')} listed; {counts or 'nothing changed'}.")
     else:
-        click.echo(f"{who}: the list is not complete: {of['problem']}. No key was taken for gone.", err=True)
+        click.echo(
+            f"{who}: the list is not complete: {of['problem'].rstrip('.')}. No key was taken for gone.", err=True
+        )
