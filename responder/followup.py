@@ -68,13 +68,16 @@ def revoke(house: House, id_: str, attempt: int) -> Sequence[Task]:
     with house.locks.alone(record.fingerprint.digest):
         with house.store.begin("take_up") as tx:
             intent = revocations.get(tx, key.provider, key.account, key.id)
-            if intent is None or intent.outcome in (Outcome.REVOKED, Outcome.ALREADY_GONE):
+            if intent is None:
                 return []
-            if intent.holder != house.holder and house.is_alive(intent.holder):
+            settled = intent.outcome in (Outcome.REVOKED, Outcome.ALREADY_GONE)
+            if not settled and intent.holder != house.holder and house.is_alive(intent.holder):
                 return [again]
             revocations.take_up(tx, key.provider, key.account, key.id, house.holder)
             overdue = house.clock() - intent.requested_at >= house.policy.page_after
             told = [tell_soon(id_, f"revoke{attempt}")] if overdue and _owe_stuck(house, tx, id_) else []
+        if settled and intent.outcome is not None:  # by hand, or for another incident
+            return [*record_answer(house, id_, key, Revocation(intent.outcome, "revoked meanwhile")), *told]
         try:
             listed = account.provider.is_listed(key)
         except (Refused, Unavailable) as error:

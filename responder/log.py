@@ -11,9 +11,10 @@ from collections.abc import Iterable
 
 import structlog
 
-_DASH = r"(?:-|%2[dD]|\\u002[dD]|\\x2[dD]|&#45;|&#x2[dD];)"
+_DASH = r"(?:-|%2[dD]|\\+u002[dD]|\\+x2[dD]|&#45;|&#[xX]2[dD];)"
+_LETTER = r"(?:[A-Za-z0-9_-]|%[0-9A-Fa-f]{2}|\\+u00[0-9A-Fa-f]{2}|\\+x[0-9A-Fa-f]{2}|&#[xX]?[0-9A-Fa-f]{2,3};)"
 _SECRETS = re.compile(
-    rf"(?i:sk){_DASH}[A-Za-z0-9_%\\-]{{8,}}"
+    rf"(?i:sk){_DASH}{_LETTER}{{8,}}"
     r"|\b(?:gh[pousr]_|github_pat_|glpat-)[A-Za-z0-9_.-]{8,}"
     r"|(?i:\b(?:bearer|basic)\s+)[A-Za-z0-9+/=_.~-]{8,}"
     r"|(?<=://)[^/\s:@]*:[^/\s@]+(?=@)"
@@ -77,3 +78,4 @@ def configure(known: Iterable[str] = (), level: int = logging.INFO) -> None:
     for name in _QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)
     logging.captureWarnings(capture=True)
+    logging.raiseExceptions = False  # a line that cannot be written would be shown with its arguments, as they are

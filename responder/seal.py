@@ -125,7 +125,7 @@ class Keys:
     def _make(self, name: str, content: bytes) -> bytes:
         """Create a file at once and whole, or return what another process created first."""
         path = self._folder / name
-        fresh = self._folder / f".{name}.{os.getpid()}"
+        fresh = self._folder / f".{name}.{os.urandom(8).hex()}"  # two containers may have one process id
         if not path.exists():
             _write(fresh, content)
             try:
@@ -138,7 +138,7 @@ class Keys:
 
     def _replace(self, name: str, content: bytes) -> None:
         """Put a file in the place of another, so that whoever reads sees one or the other, whole."""
-        fresh = self._folder / f".{name}.{os.getpid()}"
+        fresh = self._folder / f".{name}.{os.urandom(8).hex()}"  # two containers may have one process id
         _write(fresh, content)
         fresh.replace(self._folder / name)
         folder = os.open(self._folder, os.O_RDONLY)

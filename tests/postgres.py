@@ -1,8 +1,8 @@
 """A PostgreSQL for the tests: the one the environment names, or a private one, started once and stopped at exit.
 
-``RESPONDER_TEST_POSTGRES`` names a server we may make databases in; without it a
+``TEST_POSTGRES_URL`` names a server we may make databases in; without it a
 cluster is made in a temporary folder, by the user ``postgres`` if we are root.
-With ``RESPONDER_TEST_REQUIRE_POSTGRES=1`` having none is a failure, else a skip.
+With ``TEST_POSTGRES_REQUIRED=1`` having none is a failure, else a skip.
 """
 
 import atexit
@@ -30,8 +30,8 @@ def database() -> Iterator[str]:
     """The URL of an empty database of its own, dropped afterwards."""
     server = _server()
     if server is None:
-        reason = "no PostgreSQL: set RESPONDER_TEST_POSTGRES, or install its server"
-        if os.environ.get("RESPONDER_TEST_REQUIRE_POSTGRES") == "1":
+        reason = "no PostgreSQL: set TEST_POSTGRES_URL, or install its server"
+        if os.environ.get("TEST_POSTGRES_REQUIRED") == "1":
             pytest.fail(reason)
         pytest.skip(reason)
     name = f"responder_{secrets.token_hex(6)}"
@@ -50,7 +50,7 @@ def _run(url: str, statement: sql.Composed) -> None:
 
 @cache
 def _server() -> str | None:
-    given = os.environ.get("RESPONDER_TEST_POSTGRES")
+    given = os.environ.get("TEST_POSTGRES_URL")
     if given:
         return given
     found = sorted(_PROGRAMS.glob("*/bin/initdb"))

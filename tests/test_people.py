@@ -1,20 +1,22 @@
 """What people decide: protected keys wait for them, their word is done once, and nothing is deleted by waiting."""
 
 import sqlite3
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from responder import approval
-from responder.core.token import Token, fingerprint
 from responder.inbox import Inbox
-from responder.seal import Keys
 from responder.simulator import World
 from responder.simulator.openai_objects import Key
-from responder.store import deliveries, incidents, keys
+from responder.store import deliveries, incidents
+from tests.adversary.battle import register
 from tests.running import Group, eventually
 
 FAST = {"RESPONDER_OPENAI__CALLS_PER_SECOND": "500"}
@@ -38,7 +40,9 @@ class Desk:
         return next(key for key in self.world.openai.keys.values() if key.name == name)
 
     def leak(self, *tokens: str) -> None:
-        """Report tokens, each by itself."""
+        """Report tokens, each by itself; whatever was told to anybody before was told ten minutes ago."""
+        with self.group.store.begin("later") as tx:
+            tx.execute(sa.text("UPDATE notices SET written_at = written_at - 660000000"))
         for token in tokens:
             answer = self.group.client.post("/v1/reports", json={"token": token})
             assert answer.status_code == 202, answer.text
@@ -143,6 +147,22 @@ def _furnish(world: World) -> None:
 # --- protected keys ------------------------------------------------------------------------------
 
 
+def test_nothing_is_deleted_by_waiting_and_the_person_is_asked_again(desk: Desk) -> None:
+    """A pager that was slept through must ring again, and an outage by timeout is still an outage.
+
+    Comes first: later reminders share one digest.
+    """
+    key = desk.key("prod-slept")
+    desk.leak(key.value)
+    incident = desk.held(key.value)
+    eventually(lambda: len(desk.posts(incident)) == 2, "the reminder")
+    titles = [post.title for post in list(desk.world.channel.posts) if incident["id"] in post.message]
+    assert any("Still waiting" in title for title in titles)
+    assert desk.of(key.value)["state"] == "held"
+    assert desk.deletions(key) == 0
+    assert desk.world.openai.is_live(key.id)
+
+
 @pytest.mark.parametrize("how", ["id", "name", "project", "owner"])
 def test_a_protected_key_is_held_and_the_page_has_both_commands(desk: Desk, how: str) -> None:
     """At night nobody looks for the manual: what to type stands in the message."""
@@ -155,18 +175,6 @@ def test_a_protected_key_is_held_and_the_page_has_both_commands(desk: Desk, how:
     assert f"responder incidents dismiss {incident['id']}" in page
     assert "protected" in incident["reason"]
     assert desk.deletions(key) == 0
-
-
-def test_nothing_is_deleted_by_waiting_and_the_person_is_asked_again(desk: Desk) -> None:
-    """A pager that was slept through must ring again, and an outage by timeout is still an outage."""
-    key = desk.key("prod-slept")
-    desk.leak(key.value)
-    incident = desk.held(key.value)
-    eventually(lambda: len(desk.posts(incident)) == 2, "the reminder")
-    assert "Still waiting" in desk.world.channel.posts[-1].title + desk.posts(incident)[-1]
-    assert desk.of(key.value)["state"] == "held"
-    assert desk.deletions(key) == 0
-    assert desk.world.openai.is_live(key.id)
 
 
 # --- approving and dismissing ----------------------------------------------------------------------
@@ -311,7 +319,7 @@ def test_the_breaker_holds_whatever_exceeds_it_however_many_leak_at_once(start: 
     leaked = [desk.key(name) for name in names]
     desk.leak(*(key.value for key in leaked))
     for key in leaked:
-        eventually(lambda key=key: desk.of(key.value)["state"] in ("held", "closed"), "each to come to rest")
+        eventually(partial(_is_at_rest, desk, key), "each to come to rest")
     assert sum(desk.deletions(key) for key in leaked) == 2
     held = [key for key in leaked if desk.of(key.value)["state"] == "held"]
     assert len(held) == 6
@@ -415,7 +423,7 @@ def test_a_refused_deletion_is_asked_about_again(desk: Desk) -> None:
 def test_a_key_that_was_dead_on_arrival_is_closed_as_such_and_its_owner_told(desk: Desk) -> None:
     """Vendors kill keys they find in public, often before we hear of it; programs fail all the same."""
     key = desk.key("late")
-    _register(desk.group, key)
+    register(desk.group, [key])
     desk.world.openai.delete(key)
     assert desk.group.run("keys", "sync").returncode == 0
     desk.leak(key.value)
@@ -425,15 +433,8 @@ def test_a_key_that_was_dead_on_arrival_is_closed_as_such_and_its_owner_told(des
     eventually(lambda: [x for x in list(desk.world.mail.letters) if "late@acme.example" in x.recipients], "the mail")
 
 
-def _register(group: Group, key: Key) -> None:
-    """Bind the fingerprint of *key* once the responder knows it."""
-    assert group.run("keys", "sync").returncode == 0
-    with group.store.read() as tx:
-        known = keys.get(tx, "openai", "default", key.id)
-    assert known is not None
-    seen = fingerprint(Token(key.value, key.family), *Keys(group.data).peppers)
-    with group.store.begin("register") as tx:
-        keys.bind(tx, known, seen.digest, seen.peppers[0] if seen.peppers else None)
+def _is_at_rest(desk: Desk, key: Key) -> bool:
+    return desk.of(key.value)["state"] in ("held", "closed")
 
 
 def _ended(group: Group, delivery_id: str) -> bool:
@@ -445,6 +446,4 @@ def _ended(group: Group, delivery_id: str) -> bool:
 
 def _wait_for_a_while() -> None:
     """Long enough for anything that was going to happen at once."""
-    import time
-
     time.sleep(2.5)

@@ -63,9 +63,13 @@ class Mask:
         n, m = min(len(self.head), len(head)), min(len(self.tail), len(tail))
         return (
             self.head[:n] == head[:n]
-            and self.tail[-m:] == tail[-m:]
+            and self.tail[len(self.tail) - m :] == tail[len(tail) - m :]
             and (self.length is None or self.length == length)
         )
+
+
+UNREADABLE = Mask("", "", None)
+"""A mask that shows nothing: it could be any token, so nothing in its project can be proved by elimination."""
 
 
 def parse_mask(text: str) -> Mask | None:

@@ -101,6 +101,8 @@ def render(notice: Notice, incident: Incident, *, public_url: str | None) -> Mes
 def topic_now(topic: Topic, incident: Incident) -> Topic:
     """What is to be said of a notice's topic now: a message that had to wait is not sent with what was true then."""
     asked = incident.first("revoke_requested") or incident.first("revoked")
+    if topic in (Topic.HELD, Topic.WAITING) and words.outcome(incident) is words.Outcome.OBSERVED:
+        return Topic.REVOKED  # which says what would have been done; observe mode lets nobody approve anything
     if topic in (Topic.HELD, Topic.WAITING) and incident.state is State.HELD:
         return topic  # whatever was asked for was refused, or a person has to look
     if topic in (Topic.HELD, Topic.WAITING, Topic.WARNED) and asked:

@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from responder.core.errors import Refused, Unavailable
-from responder.core.key import KeyKind, KnownKey, Owner, parse_mask
+from responder.core.key import UNREADABLE, KeyKind, KnownKey, Owner, parse_mask
 from responder.core.liveness import Liveness, Verdict, judge
 from responder.core.revocation import Outcome, Revocation
 from responder.core.token import Token, scrub
@@ -231,8 +231,8 @@ class OpenAI:
     def _key(
         self, item: Mapping[str, Any], kind: KeyKind, owner: Owner, project: str | None, project_name: str | None
     ) -> KnownKey:
-        mask = parse_mask(_text(item, "redacted_value"))
-        if mask is None or not _text(item, "id"):
+        mask = parse_mask(_text(item, "redacted_value")) or UNREADABLE
+        if not _text(item, "id"):
             raise Unavailable(self.provider, "openai.list_keys", "unexpected body")
         return KnownKey(
             self.provider,

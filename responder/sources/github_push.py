@@ -88,9 +88,8 @@ def _commit(github: GitHub, repository: int, id_: str, at: datetime) -> Iterator
 
 
 def _file(github: GitHub, repository: int, commit: Commit, file: File, at: datetime) -> Iterator[Material]:
-    name = hashlib.sha256(file.path.encode("utf-8", "replace")).hexdigest()[
-        :16
-    ]  # a file may be named after its secret
+    # A file may be named after its secret.
+    name = hashlib.sha256(file.path.encode("utf-8", "replace")).hexdigest()[:16]
     place = f"{repository}/{commit.sha}/{name}"
     if file.patch is not None:
         yield Material("diff", file.patch, Source.GITHUB_PUSH, place, commit.where, at, file.path)

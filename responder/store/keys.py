@@ -33,12 +33,14 @@ _BY_FINGERPRINT, _BY_TAIL = (
 
 
 def candidates(tx: Transaction, provider: str, seen: Fingerprint) -> Sequence[KnownKey]:
-    """Keys that may be the token: the same fingerprint, or a mask with its tail; gone ones too."""
+    """Keys that may be the token: those with its fingerprint; if none has it, those with its tail. Gone ones too."""
     tails = [seen.tail[-n:] for n in range(_SHORTEST_TAIL, len(seen.tail) + 1)]
-    found: dict[int, key_rows.Known] = {}
+    found: list[key_rows.Known] = []
     for wanted, values in ((_BY_FINGERPRINT, seen.digests), (_BY_TAIL, tails)):
-        found |= {row.id: row for row in tx.execute(wanted, {"values": values}) if row.provider == provider}
-    return [key_rows.read(row, seen.peppers) for row in found.values()]
+        found = [row for row in tx.execute(wanted, {"values": values}) if row.provider == provider]
+        if found:
+            break
+    return [key_rows.read(row, seen.peppers) for row in found]
 
 
 def get(tx: Transaction, provider: str, account: str, key_id: str) -> KnownKey | None:

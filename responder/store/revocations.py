@@ -70,8 +70,9 @@ def settle(tx: Transaction, provider: str, account: str, key_id: str, outcome: O
 
 
 def since(tx: Transaction, instant: datetime) -> int:
-    """How many revocations were intended after *instant*."""
-    return tx.execute(sa.select(sa.func.count()).where(t.c.requested_at > instant)).scalar_one()
+    """How many revocations were intended after *instant*, those by hand apart."""
+    by_hand = t.c.incident_id.like("manual:%")
+    return tx.execute(sa.select(sa.func.count()).where(t.c.requested_at > instant, sa.not_(by_hand))).scalar_one()
 
 
 def _is(provider: str, account: str, key_id: str) -> tuple[sa.ColumnElement[bool], ...]:

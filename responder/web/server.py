@@ -18,7 +18,9 @@ from gunicorn.workers.ggevent import GeventWorker
 
 log = structlog.get_logger(__name__)
 
-_REFUSAL = b"HTTP/1.1 %d %s\r\nConnection: close\r\nContent-Type: application/problem+json\r\nContent-Length: %d\r\n\r\n%s"
+_REFUSAL = (
+    b"HTTP/1.1 %d %s\r\nConnection: close\r\nContent-Type: application/problem+json\r\nContent-Length: %d\r\n\r\n%s"
+)
 
 
 class PlainLogger(Logger):  # type: ignore[misc]  # gunicorn has no types

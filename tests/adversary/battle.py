@@ -16,9 +16,11 @@ from responder.core.incident import to_json
 from responder.core.token import Token, fingerprint
 from responder.seal import Keys
 from responder.simulator import World
-from responder.store import incidents, keys
+from responder.simulator.openai_objects import Key
+from responder.store import deliveries, incidents, keys
 from responder.store.tables import events
 from responder.store.tables import incidents as table
+from tests.adversary import oracle
 from tests.adversary.attacks import ATTACKS, Attack, Ground
 from tests.adversary.moods import MOODS, Moods
 from tests.running import Group, eventually
@@ -89,7 +91,7 @@ def covering_cases() -> list[Case]:
             Case(attack, mood, COVERAGES[(n + row) % 3], (n + row) // 3 % 2 == 1, _DOORS[(n + row // 3) % 3])
         )
     for attack in ATTACKS:  # what insiders can do is tried with nobody's fingerprint known, and then with it
-        if attack.__name__ in ("never_listed", "not_yet_listed"):
+        if attack.__name__ in oracle.INSIDER_CASES:
             chosen += [
                 Case(attack, mood, coverage, False, "report")
                 for mood in ("normal", "slow spread")
@@ -126,10 +128,10 @@ class Battle:
             prepared.append(attack)
         self.world.github.hook_url = f"{self.group.origin}/hooks/github"
         self.group.start("serve").wait_until_ready()
-        listed = len(self.world.openai.keys) - sum(k.deleted_monotonic_seconds is not None for k in self._all())
-        eventually(lambda: self._known() >= listed, "every key to be listed")
+        wait_until_listed(self.group, self.world)
         for case, attack in zip(self.cases, prepared, strict=True):
-            self._cover(case)
+            known = {"none": [], "victim": [case.ground.victim], "all": case.ground.listed}
+            register(self.group, known[case.coverage])
             case.text = _end(attack)
             self._set_mood(case)
         self.moods.begin()
@@ -153,8 +155,7 @@ class Battle:
 
     def strays(self, case: Case) -> list[str]:
         """Keys that somebody asked to be deleted and that did not leak."""
-        leaked = {key.id for key in self._all() if key.value in case.text}
-        return sorted(set(case.deleted) - leaked)
+        return sorted(set(case.deleted) - oracle.may_be_deleted(self.world, case.text))
 
     def has_next_step(self, case: Case) -> bool:
         """Whether the engine has something to do about the incident, now or later."""
@@ -181,24 +182,6 @@ class Battle:
 
     def _all(self) -> list[Any]:
         return list(self.world.openai.keys.values())
-
-    def _known(self) -> int:
-        with self.group.store.read() as tx:
-            last = keys.listing(tx, "openai", "default")
-            return keys.count(tx) if last is not None and last.complete_at is not None else 0
-
-    def _cover(self, case: Case) -> None:
-        """Bind fingerprints as `responder keys register` would have, while the keys were alone."""
-        if case.coverage == "none":
-            return
-        wanted = case.ground.listed if case.coverage == "all" else [case.ground.victim]
-        peppers = Keys(self.group.data).peppers
-        with self.group.store.begin("cover") as tx:
-            for key in wanted:
-                known = keys.get(tx, "openai", "default", key.id)
-                assert known is not None
-                seen = fingerprint(Token(key.value, key.family), *peppers)
-                keys.bind(tx, known, seen.digest, seen.peppers[0] if seen.peppers else None)
 
     def _set_mood(self, case: Case) -> None:
         ground = case.ground
@@ -236,8 +219,6 @@ class Battle:
             return tx.execute(undecided).scalar_one() == 0 and not self._unread()
 
     def _unread(self) -> int:
-        from responder.store import deliveries
-
         with self.group.store.read() as tx:
             return deliveries.unfinished(tx)
 
@@ -290,6 +271,29 @@ class Battle:
         peppers = Keys(self.group.data).peppers
         whole = [value for value in [*inside, case.text] if value.replace("-", "").replace("_", "").isalnum()]
         return [fingerprint(Token(value, "openai-project"), *peppers).digest for value in whole]
+
+
+def wait_until_listed(group: Group, world: World) -> None:
+    """Return once the responder knows every key that is live."""
+    live = sum(key.deleted_monotonic_seconds is None for key in world.openai.keys.values())
+
+    def known() -> bool:
+        with group.store.read() as tx:
+            last = keys.listing(tx, "openai", "default")
+            return last is not None and last.complete_at is not None and keys.count(tx) >= live
+
+    eventually(known, "every key to be listed")
+
+
+def register(group: Group, whose: Sequence[Key]) -> None:
+    """Bind fingerprints of listed keys as `responder keys register` would have, while each was alone."""
+    peppers = Keys(group.data).peppers
+    with group.store.begin("register") as tx:
+        for key in whose:
+            known = keys.get(tx, "openai", "default", key.id)
+            assert known is not None
+            seen = fingerprint(Token(key.value, key.family), *peppers)
+            keys.bind(tx, known, seen.digest, seen.peppers[0] if seen.peppers else None)
 
 
 def _tail(number: int) -> str:

@@ -5,15 +5,14 @@ them need the right to create keys in the victim's own project, and none is left
 once the victim's fingerprint is known.
 """
 
-from collections.abc import Iterable
-
 from responder.simulator import World
 
 INSIDER_CASES = {
     "not_yet_listed": "a colliding key in the victim's project that the provider accepts and does not list yet",
     "never_listed": "a colliding key in the victim's project, deleted before it was ever listed, accepted meanwhile",
+    "rotated_by_its_owner": "the same without an insider: by chance an old key, deleted just before the first list",
 }
-"""Attack to what it takes. The second works only while a provider still accepts what was deleted."""
+"""Attack to what it takes. The last two work only while a provider still accepts what was deleted."""
 
 HIDDEN_CASES = {
     "not_yet_listed": "the insider's own live key: no list shows it, so it is taken for nobody's",
@@ -43,8 +42,3 @@ def must_be_deleted(attack: str, mood: str, coverage: str) -> bool:
     if attack not in ("true_token", "service_account", "glued") or mood == "may not delete":
         return False
     return coverage != "none" or mood not in ("names no project", "blind")
-
-
-def strays(deleted: Iterable[str], allowed: set[str]) -> list[str]:
-    """Keys that were to be deleted and did not leak."""
-    return sorted(set(deleted) - allowed)

@@ -260,6 +260,34 @@ def test_shared_masks_are_counted_among_listed_keys_of_one_account(store: Store)
         assert keys.shared_masks(tx, "openai", "other") == 0
 
 
+# --- at a million ---------------------------------------------------------------------------------
+
+
+def test_no_question_that_a_leak_asks_reads_every_key(store: Store) -> None:
+    """A million keys must not delay the deletion of one."""
+    if not store.is_sqlite:
+        return  # plans there depend on statistics
+    _write(store, known(0))
+    with store.read() as tx:
+        asked: list[tuple[str, Any]] = []
+        sa.event.listen(tx, "before_cursor_execute", lambda *told: asked.append((told[2], told[3])))
+        keys.candidates(tx, "openai", _seen(0, _NEW, former=(seen(1).digest,)))
+        keys.get(tx, *_ACCOUNT, "key_0")
+        keys.fingerprints(tx, *_ACCOUNT, "proj_one", [_NEW])
+        keys.fingerprints(tx, *_ACCOUNT, None)
+        keys.compare(tx, [known(0)])
+        keys.every(tx, *_ACCOUNT, "key_")
+        plans = [
+            step
+            for statement, values in list(asked)
+            for step in tx.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values).all()
+        ]
+    steps = [str(step[3]) for step in plans]
+    assert any("ix_known_keys_fingerprint (fingerprint=?)" in step for step in steps)
+    assert any("ix_known_keys_mask_tail (mask_tail=?)" in step for step in steps)
+    assert [step for step in steps if "SCAN known_keys" in step or step.endswith("(account=?)")] == []
+
+
 # --- rows ----------------------------------------------------------------------------------------
 
 
