@@ -65,23 +65,29 @@ class Outbox:
             return False  # enough to be warned by; what is proved is always told
         return notices.owe(tx, about, Audience.OWNER, topic, Channel.MAIL, email, self.clock())
 
-    def owe_security(self, tx: Transaction, about: str, topic: Topic) -> bool:
+    def owe_security(self, tx: Transaction, about: str, topic: Topic, *, always: bool = False) -> bool:
         """The security team is to be told; whether that is news.
 
         Beyond a few messages in ten minutes one digest stands for the rest: a flood of
-        made-up tokens must not hide a real one. With no channel configured nobody can
-        be told: that is an error in the log, for each case.
+        made-up tokens must not hide a real one, so what is proved is counted by itself, and
+        what is to be told *always* is never put off.
+        With no channel configured nobody can be told: that is an error in the log, for each case.
         """
         if self.channels is None:
             log.error("nobody_to_tell", about=about, topic=topic.value)
             return False
         now = self.clock()
-        if topic in _DIGESTED and notices.written_since(tx, topic, now - _SLOT) >= _MOST_OF_A_KIND:
+        if topic in _DIGESTED and not always and self._is_flooded(tx, about, topic, now):
             digest = f"digest_{int(now.timestamp() // _SLOT.total_seconds())}"
             incidents.note(tx, digest, "digested", now, {"incident": about, "topic": topic.value})
             notices.owe(tx, digest, Audience.SECURITY, Topic.DIGEST, Channel.APPRISE, "security", now)
             return False
         return notices.owe(tx, about, Audience.SECURITY, topic, Channel.APPRISE, "security", now)
+
+    def _is_flooded(self, tx: Transaction, about: str, topic: Topic, now: datetime) -> bool:
+        proved = notices.is_about_a_proved_key(tx, about)
+        told = notices.written_since(tx, topic, now - _SLOT, "security", proved=proved)
+        return told >= _MOST_OF_A_KIND
 
     def overdue(self) -> Sequence[str]:
         """What has notices pending for longer than their own tasks should have taken."""

@@ -11,7 +11,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from responder.core.errors import Refused, Unavailable
 from responder.core.key import KnownKey
@@ -23,6 +23,8 @@ from responder.providers import Ledger, Provider
 
 _MOST_PROBES = 8
 _ASKS_PER_MINUTE = 10
+_JUST_LISTED = timedelta(minutes=1)
+"""A list this much older than a sighting still shows that no other key looks like it: a flood costs one a minute."""
 
 
 class Allowance:
@@ -180,7 +182,7 @@ def _in_account(token: Token, seen: Fingerprint, account: Account, since: dateti
     settled = bool(first.match.keys) and not elsewhere and not _unlisted(first)
     if first.match.evidence.proof or settled:
         return first
-    if not account.inventory.refresh(since):  # it may be a key that is newer than the list
+    if not account.inventory.refresh(since - _JUST_LISTED if first.match.disproved else since):
         return replace(first, match=Match(Evidence.NONE)) if first.match.disproved else first
     return _with_what_is_known(token, seen, account, lane, refreshed=True)
 

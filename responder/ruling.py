@@ -136,8 +136,8 @@ def _owe_for(house: House, tx: Transaction, id_: str, found: Finding, decision: 
     """Write down who is to hear of a decision; of a revocation they hear once it has happened."""
     owed = False
     if page:
-        owed |= house.outbox.owe_security(tx, id_, Topic.HELD)
-    elif decision.disposition is Disposition.ALREADY_DEAD:
+        owed |= house.outbox.owe_security(tx, id_, Topic.HELD, always=found.own_key)
+    elif decision.disposition is Disposition.ALREADY_DEAD and found.match.evidence.proof:  # a forgery is no news
         owed |= house.outbox.owe_security(tx, id_, Topic.ALREADY_DEAD)
     if not decision.tell_owner or (decision.action is Action.REVOKE and house.policy.enforce):
         return owed

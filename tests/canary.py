@@ -38,7 +38,7 @@ class Find:
 
 
 def spellings(text: str) -> Iterator[tuple[str, int, bytes]]:
-    """Every way in which *text* could have been written down: its name, about how many bytes a character takes, it."""
+    """Every way in which *text* could have been written: its name, bytes for each character, and itself."""
     plain = text.encode()
     yield "plain", 1, plain
     yield "upper case", 1, text.upper().encode()

@@ -8,10 +8,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
+import sqlalchemy as sa
 
 from responder.simulator import World
 from responder.simulator.openai_objects import Key
 from responder.store import deliveries, keys
+from responder.store.tables import incidents
 from tests.running import Group, eventually
 
 _AT_ONCE = 4
@@ -84,7 +86,7 @@ def play(world: World, group: Group, forgeries: int, victims: int, a_report: int
     result.deleted_after_seconds = found[0].monotonic_seconds - answered
     eventually(lambda: _unfinished(group) == 0, "everything to be looked through", patience_seconds)
     result.looked_through_seconds = time.monotonic() - started
-    group.closed(result.real.id)
+    eventually(lambda: _is_closed(group, result.real), "its incident to be closed", patience_seconds)
     result.strays = [d.path for d in openai.mutations if d.key_id != result.real.id]
     result.posts = len(world.channel.posts)
     letters = Counter(address for letter in list(world.mail.letters) for address in letter.recipients)
@@ -113,6 +115,12 @@ def _known(group: Group) -> int:
     with group.store.read() as tx:
         last = keys.listing(tx, "openai", "default")
         return keys.count(tx) if last is not None and last.complete_at is not None else 0
+
+
+def _is_closed(group: Group, key: Key) -> bool:
+    with group.store.read() as tx:
+        states = tx.execute(sa.select(incidents.c.state).where(incidents.c.key_id == key.id)).scalars().all()
+    return states == ["closed"]
 
 
 def _unfinished(group: Group) -> int:

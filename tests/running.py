@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -230,10 +231,8 @@ class Group:
             if process.poll() is None:
                 process.terminate()
         for process in self.processes.values():
-            try:
+            with suppress(subprocess.TimeoutExpired):
                 process.wait(timeout=20)
-            except subprocess.TimeoutExpired:
-                pass
             _signal_all(process, signal.SIGKILL)
             process.wait(timeout=30)
         self.processes.clear()
@@ -249,7 +248,5 @@ class Group:
 
 def _signal_all(process: "subprocess.Popen[bytes]", number: int) -> None:
     """To the process and everybody it started."""
-    try:
+    with suppress(ProcessLookupError):
         os.killpg(process.pid, number)
-    except ProcessLookupError:
-        pass

@@ -1,4 +1,4 @@
-"""No token, whole or recoverable, comes out anywhere: the whole story with planted tokens, then a search of everything.
+"""No token, whole or recoverable, comes out anywhere: the story with planted tokens, then a search of everything.
 
 The second half shows that the search would find one: it is planted on purpose in
 every kind of place, in every spelling.

@@ -158,8 +158,8 @@ def test_a_live_key_of_a_stranger_with_the_same_mask_is_not_ours(place: Town, sc
 
 def test_the_alert_about_a_strangers_key_stays_open(place: Town) -> None:
     """It is somebody's live key: closing the alert as revoked would be a lie."""
-    _, _, alert = place.after(a_strangers)
-    place.group.wait_until_idle()
+    _, stranger, alert = place.after(a_strangers)
+    eventually(lambda: decided(place.group, stranger.value)["state"] == "closed", "the incident to be closed")
     assert (alert.state, alert.validity) == ("open", "unknown")
 
 
@@ -191,14 +191,21 @@ def test_a_protected_key_is_held_with_security_and_owner_told(place: Town) -> No
     assert place.world.openai.is_live(key.id)
 
 
-@pytest.mark.parametrize("scene", [our_own_admin_key, another_admin_key], ids=lambda scene: scene.__name__)
-def test_an_admin_key_of_ours_is_paged_and_never_deleted(place: Town, scene: Any) -> None:
-    """Deleting the key we run on would leave us blind; any admin key is a person's decision."""
-    key = place.after(scene)
+def test_the_admin_key_we_run_on_is_paged_at_once_and_never_deleted(place: Town) -> None:
+    """Deleting it would leave us blind; and no flood of other holds may hide this one in a digest."""
+    key = place.after(our_own_admin_key)
     incident = held(place.group, key.value)
     assert place.posts(incident) == 1
     assert place.deletions(key) == 0
     assert place.world.openai.is_live(key.id)
+
+
+def test_another_admin_key_of_ours_is_revoked_through_the_one_we_run_on(place: Town) -> None:
+    """It opens the whole organisation; its owner and the security team hear of it."""
+    key = place.after(another_admin_key)
+    incident = place.contained(key)
+    assert place.letters(key) == 1
+    assert place.posts(incident) >= 1
 
 
 def test_a_token_nobody_knows_is_closed_as_not_ours_without_ever_being_sent(place: Town) -> None:
@@ -212,11 +219,12 @@ def test_a_token_nobody_knows_is_closed_as_not_ours_without_ever_being_sent(plac
     eventually(closed, "the unknown token to be closed as not ours")
 
 
-def test_only_the_leaked_twin_was_ever_touched(place: Town) -> None:
-    """Comes last: over all scenes together, one request changed anything."""
-    leaked, _ = place.after(one_of_twins_apart)
-    place.contained(leaked)
-    assert [mutation.key_id for mutation in place.world.openai.mutations] == [leaked.id]
+def test_nothing_was_touched_but_what_was_proved(place: Town) -> None:
+    """Comes last: over all scenes together, two requests changed anything."""
+    leaked = [place.after(one_of_twins_apart)[0], place.after(another_admin_key)]
+    for key in leaked:
+        place.contained(key)
+    assert {mutation.key_id for mutation in place.world.openai.mutations} == {key.id for key in leaked}
     assert not place.world.github.count("^PATCH")
 
 

@@ -1,5 +1,6 @@
 """What people decide: protected keys wait for them, their word is done once, and nothing is deleted by waiting."""
 
+import random
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
@@ -13,7 +14,7 @@ import sqlalchemy as sa
 
 from responder import approval
 from responder.inbox import Inbox
-from responder.simulator import World
+from responder.simulator import World, growth
 from responder.simulator.openai_objects import Key
 from responder.store import deliveries, incidents
 from tests.adversary.battle import register
@@ -128,7 +129,7 @@ def _grow(world: World, name: str, **details: Any) -> Key:
 def _furnish(world: World) -> None:
     """Every key that a test below leaks: all are there before the first list, or each would wait for one."""
     openai = world.openai
-    for name in ("web", "slept", "approved", "dismissed", "expired", "changed", "lever"):
+    for name in ("web", "slept", "approved", "dismissed", "expired", "changed", "lever", "hidden"):
         _grow(world, f"prod-{name}")
     _grow(world, "locked", project=openai.add_project("vault"))
     _grow(world, "chair", owner=openai.add_user("Chair", "chair@board.example"))
@@ -175,6 +176,20 @@ def test_a_protected_key_is_held_and_the_page_has_both_commands(desk: Desk, how:
     assert f"responder incidents dismiss {incident['id']}" in page
     assert "protected" in incident["reason"]
     assert desk.deletions(key) == 0
+
+
+def test_made_up_tokens_that_page_do_not_hide_the_page_of_a_proved_key(desk: Desk) -> None:
+    """Anybody can report tokens of the old kind, which nobody can check: they share one message, and leave room."""
+    chance = random.Random(5)
+    made_up = [growth.grow("openai-user-legacy", chance) for _ in range(6)]
+    desk.leak(*made_up)
+    for token in made_up:
+        eventually(partial(_is_held, desk, token), "each to be held")
+    key = desk.key("prod-hidden")
+    assert desk.group.client.post("/v1/reports", json={"token": key.value}).status_code == 202
+    incident = desk.held(key.value)
+    assert sum(bool(desk.posts(desk.of(token))) for token in made_up) <= 3
+    assert f"responder incidents approve {incident['id']}" in desk.posts(incident)[0]
 
 
 # --- approving and dismissing ----------------------------------------------------------------------
@@ -431,6 +446,10 @@ def test_a_key_that_was_dead_on_arrival_is_closed_as_such_and_its_owner_told(des
     assert incident["disposition"] == "already_dead"
     assert desk.deletions(key) == 0
     eventually(lambda: [x for x in list(desk.world.mail.letters) if "late@acme.example" in x.recipients], "the mail")
+
+
+def _is_held(desk: Desk, token: str) -> bool:
+    return bool(desk.of(token)["state"] == "held")
 
 
 def _is_at_rest(desk: Desk, key: Key) -> bool:

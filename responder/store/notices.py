@@ -6,11 +6,14 @@ from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
+from responder.core.match import Evidence
 from responder.core.notice import Audience, Channel, Delivery, Notice, Topic
 from responder.store import Transaction
 from responder.store.dialect import add
+from responder.store.tables import incidents
 from responder.store.tables import notices as t
 
+_PROOFS = [evidence.word for evidence in Evidence if evidence.proof]
 _CLAIM = timedelta(minutes=5)
 """After this long a claim is taken for abandoned: no sending takes longer."""
 
@@ -72,10 +75,31 @@ def pending_since(tx: Transaction, instant: datetime) -> Sequence[str]:
     return tx.execute(old.distinct().limit(1000)).scalars().all()
 
 
-def written_since(tx: Transaction, topic: Topic, instant: datetime, to: str | None = None) -> int:
-    """How many notices of a topic were written after *instant*, to anybody or to one address."""
-    count = sa.select(sa.func.count()).where(t.c.topic == topic.value, t.c.written_at > instant)
-    return tx.execute(count if to is None else count.where(t.c.to == to)).scalar_one()
+def written_since(
+    tx: Transaction, topic: Topic, instant: datetime, to: str | None = None, *, proved: bool | None = None
+) -> int:
+    """How many notices of a topic were written after *instant*.
+
+    Args:
+        tx: a transaction.
+        topic: the topic.
+        instant: UTC.
+        to: only those to this address.
+        proved: only those about incidents whose key is proved, or about those whose key is not.
+    """
+    count = sa.select(sa.func.count()).select_from(t).where(t.c.topic == topic.value, t.c.written_at > instant)
+    if to is not None:
+        count = count.where(t.c.to == to)
+    if proved is not None:
+        known = sa.select(incidents.c.id).where(incidents.c.evidence.in_(_PROOFS))
+        count = count.where(t.c.incident_id.in_(known) if proved else t.c.incident_id.not_in(known))
+    return tx.execute(count).scalar_one()
+
+
+def is_about_a_proved_key(tx: Transaction, incident_id: str) -> bool:
+    """Whether the evidence of an incident is a proof."""
+    found = sa.select(incidents.c.id).where(incidents.c.id == incident_id, incidents.c.evidence.in_(_PROOFS))
+    return tx.execute(found).first() is not None
 
 
 def of(tx: Transaction, incident_id: str) -> Sequence[Notice]:

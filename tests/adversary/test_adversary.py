@@ -10,6 +10,7 @@ import os
 from collections.abc import Callable, Iterator
 
 import pytest
+import sqlalchemy as sa
 
 from responder.simulator import World
 from tests.adversary import oracle
@@ -97,6 +98,8 @@ def test_a_key_newer_than_the_list_is_not_nobodys_because_the_key_it_resembles_i
     group = make_group(world, **SETTINGS).start("serve").wait_until_ready()
     wait_until_listed(group, world)
     register(group, [older])
+    with group.store.begin("age") as tx:  # the list is two minutes old
+        tx.execute(sa.text("UPDATE accounts SET complete_at = complete_at - 120000000"))
     newer = world.openai.add_key("newer", tail="newA")
     assert group.client.post("/v1/reports", json={"token": newer.value}).status_code == 202
     assert group.closed(newer.id)["disposition"] == "revoked"

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from responder.core.key import KeyKind, KnownKey, Mask, parse_mask
+from responder.core.key import UNREADABLE, KeyKind, KnownKey, Mask, parse_mask
 from responder.core.liveness import Liveness, Verdict
 from responder.core.match import Evidence, Match, find, prove
 from responder.simulator import growth
@@ -270,3 +270,10 @@ def test_the_kept_key_is_the_one_from_the_inventory() -> None:
     match = prove(hint, _LIVE, [replace(known(), name="as listed")], _SEEN)
     assert match.key is not None
     assert match.key.name == "as known"
+
+
+def test_beside_a_key_whose_mask_shows_nothing_none_is_proved() -> None:
+    """The token could be that one."""
+    hint = find(_SEEN, [known()])
+    odd = replace(known(1), mask=UNREADABLE)
+    assert prove(hint, _LIVE, [known(), odd], _SEEN) == hint
