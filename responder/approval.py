@@ -168,6 +168,7 @@ def _dismiss(house: House, delivery: Delivery, record: Record, by: str, reason: 
         incidents.note(tx, record.id, "dismissed", now, {"by": by, "reason": reason})
         incidents.note(tx, record.id, "closed", now, {"disposition": Disposition.DISMISSED.value})
         deliveries.end(tx, delivery.id, "dismissed", now)
+        deliveries.shred(tx, incidents.idle_deliveries(tx))
     log.warning("dismissed", incident=record.id, by=by)
     return []
 

@@ -16,7 +16,7 @@ from responder.core.notice import Topic
 from responder.engine import Task
 from responder.house import House
 from responder.proof import Finding
-from responder.store import Transaction, incidents, revocations
+from responder.store import Transaction, deliveries, incidents, revocations
 from responder.store.incidents import Record
 
 log = structlog.get_logger(__name__)
@@ -92,6 +92,8 @@ def write_down(
             looks=record.looks + 1,
             closed_at=now if standing.state is State.CLOSED else None,
         )
+        if standing.state is State.CLOSED:
+            deliveries.shred(tx, incidents.idle_deliveries(tx))
         if decision.action is Action.REVOKE and not standing.would and key is not None:
             ours_to_revoke = revocations.intend(tx, key.provider, key.account, key.id, id_, house.holder, now)
             incidents.note(tx, id_, "revoke_requested", now, {"key": key.id})
