@@ -12,8 +12,8 @@ from responder.store.tables import deliveries, incidents, notices
 def unfinished(tx: Transaction) -> int:
     """How many deliveries, incidents and notices still have a next step of their own.
 
-    A digest waits for its ten minutes to pass, a held incident for a person; an open one that looked dead waits for its
-    second look, a quarter of an hour away: none of these is counted.
+    A digest waits for its ten minutes to pass, a held incident for a person, and an open
+    one that looked dead for its second look, a quarter of an hour away: none is counted.
     """
     waiting = deliveries.c.state.in_(("waiting", "started"))
     second_look = sa.and_(incidents.c.decision == Action.HOLD.value, incidents.c.looked_dead_at.is_not(None))
