@@ -1,8 +1,9 @@
 """How long after its 202 a leaked key's deletion is asked for, beside the round trips nobody can avoid.
 
-Run it with ``.venv/bin/python -m tests.bench.latency``. One leak at a time, every answer of the simulated services
-50 ms away. The floor is the same sequence of requests, made one after another by a bare client in the same run, in
-turns with the leaks: fetch the commit, ask the token, list its project; the deletion is counted when it arrives.
+Run it with ``.venv/bin/python -m tests.bench.latency``. One leak at a time, the one before it finished; every
+answer of the simulated services is 50 ms away. The floor is the same sequence of requests, made one after
+another by a bare client in the same run, in turns with the leaks: fetch the commit, ask the token, list its
+project; the deletion is counted when it arrives.
 """
 
 import argparse
@@ -25,7 +26,7 @@ from tests.running import Group, eventually
 def main() -> None:
     """Measure and print one table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--leaks", type=int, default=40, help="of each kind")
+    parser.add_argument("--leaks", type=int, default=30, help="of each kind")
     parser.add_argument("--away", type=float, default=0.05, help="seconds before every simulated answer")
     wanted = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, World() as world:
@@ -38,7 +39,7 @@ def main() -> None:
             eventually(lambda: _known(group, len(grown)), "the keys to be listed")
             world.openai.latency_seconds = world.github.latency_seconds = wanted.away
             world.github.hook_url = f"{group.origin}/hooks/github"
-            pushed, floor = _pushes(world, grown[: wanted.leaks])
+            pushed, floor = _pushes(world, group, grown[: wanted.leaks])
             reported = _reports(world, group, grown[wanted.leaks :])
     rows = (("push of an unregistered key", pushed), ("its unavoidable round trips", floor))
     print(
@@ -59,7 +60,7 @@ def _known(group: Group, count: int) -> bool:
         return last is not None and last.complete_at is not None and keys.count(tx) >= count
 
 
-def _pushes(world: World, grown: Sequence[Key]) -> tuple[list[float], list[float]]:
+def _pushes(world: World, group: Group, grown: Sequence[Key]) -> tuple[list[float], list[float]]:
     """One push a key, each followed by the bare sequence for the same commit and project."""
     repository = world.github.add_repository("service")
     took, floor = [], []
@@ -72,6 +73,7 @@ def _pushes(world: World, grown: Sequence[Key]) -> tuple[list[float], list[float
             answered = time.monotonic()
             assert delivery.status_code == 202
             took.append(_deleted(world, key) - answered)
+            group.wait_until_idle()
     return took, floor
 
 
@@ -103,6 +105,7 @@ def _reports(world: World, group: Group, grown: Sequence[Key]) -> list[float]:
         assert group.client.post("/v1/reports", json={"token": key.value}).status_code == 202
         answered = time.monotonic()
         took.append(_deleted(world, key) - answered)
+        group.wait_until_idle()
     return took
 
 
