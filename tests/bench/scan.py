@@ -6,7 +6,11 @@ betterleaks and gitleaks as commands, if they are installed (on PATH, or in the 
 """
 
 import argparse
+import atexit
+import contextlib
+import functools
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -124,12 +128,24 @@ def ours(scanner: Scanner, layers: frozenset[str] | None) -> Callable[[bytes], i
 
 
 def detect_secrets(content: bytes) -> int:
-    """Its `scan_diff` with default plugins and filters."""
+    """Its `scan_diff` with default plugins and filters, in a checkout: it passes over files that are not there."""
     from detect_secrets.core.scan import scan_diff
     from detect_secrets.settings import default_settings
 
-    with default_settings():
+    with contextlib.chdir(_checkout(content)), default_settings():
         return sum(1 for _ in scan_diff(content.decode("utf-8", "replace")))
+
+
+@functools.cache
+def _checkout(content: bytes) -> Path:
+    """A folder in which every file of the diff exists, as where a diff comes from."""
+    folder = Path(tempfile.mkdtemp(prefix="responder-bench-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    for name in re.findall(rb"^\+\+\+ b/(.+)$", content, re.MULTILINE):
+        file = folder / name.decode("utf-8", "replace").strip()
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch()
+    return folder
 
 
 def command(name: str, peers: str) -> Callable[[bytes], int] | None:
