@@ -20,7 +20,7 @@ STOP_FILE = "STOP"
 """In the data directory: while it is there, nothing is revoked or closed; intake goes on."""
 
 _BEAT_SECONDS = 2.0
-_STALE = timedelta(seconds=15)
+STALE = timedelta(seconds=15)
 _PLACES = 24
 _KEEP_TASKS_DAYS = 7  # longer than GitHub's redelivery window: a task's key guards against doing it twice
 
@@ -64,7 +64,7 @@ def _is_ready(store: Any) -> str | None:
             beat = heartbeats.last(tx, HEARTBEAT)
     except StoreUnavailable:
         return "The database cannot be read."
-    return None if beat is not None and now() - beat < _STALE else "No worker is alive."
+    return None if beat is not None and now() - beat < STALE else "No worker is alive."
 
 
 def run_receiver(config: Settings) -> None:

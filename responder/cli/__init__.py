@@ -15,6 +15,7 @@ import click
 _COMMANDS = {
     "db": ("db", "Look after the database."),
     "demo": ("demo", "Leak a made-up key to a simulated GitHub and watch it being dealt with."),
+    "doctor": ("doctor", "Check everything that can be checked without deleting anything."),
     "incidents": ("incidents", "Look at incidents, and decide those that wait for you."),
     "keys": ("keys", "Look at the known keys, prove tokens to be them, delete them by hand."),
     "scan": ("scan", "Scan files, standard input or a git history for leaked tokens."),

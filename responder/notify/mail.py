@@ -92,18 +92,37 @@ class Mailer:
         except OSError as error:  # smtplib's and ssl's are of that kind
             raise _translate(error) from None
 
-    def _converse(self, to: str, mail: bytes) -> None:
+    def check(self) -> None:
+        """See whether the server takes us, up to but without a mail.
+
+        Raises:
+            Unavailable, Refused: as `send`.
+        """
+        try:
+            client = self._connect()
+            try:
+                self._introduce(client)
+                client.noop()
+            finally:
+                client.close()
+        except OSError as error:
+            raise _translate(error) from None
+
+    def _introduce(self, client: smtplib.SMTP) -> None:
         server = self._server
+        if server.starttls:
+            client.ehlo_or_helo_if_needed()
+            if client.has_extn("starttls"):
+                client.starttls(context=ssl.create_default_context())
+            elif not server.loopback:
+                raise Unavailable("mail", _SEND, "starttls not offered")
+        if server.user:
+            client.login(server.user, server.password)
+
+    def _converse(self, to: str, mail: bytes) -> None:
         client = self._connect()
         try:
-            if server.starttls:
-                client.ehlo_or_helo_if_needed()
-                if client.has_extn("starttls"):
-                    client.starttls(context=ssl.create_default_context())
-                elif not server.loopback:
-                    raise Unavailable("mail", _SEND, "starttls not offered")
-            if server.user:
-                client.login(server.user, server.password)
+            self._introduce(client)
             client.sendmail(self._sender.addr_spec, [to], mail)
             with suppress(smtplib.SMTPException, OSError):
                 client.quit()

@@ -86,6 +86,14 @@ class GitHub:
         self._clock = clock
         self._closed_until = 0.0
 
+    def check(self) -> None:
+        """See whether our credential is taken; costs nothing of the rate limit.
+
+        Raises:
+            Refused, Unavailable: as `commit`.
+        """
+        self._read("github.get_rate_limit", "GET", "/rate_limit")
+
     def commit(self, repository: int, sha: str) -> Commit:
         """One commit with every file of it, over all pages.
 
