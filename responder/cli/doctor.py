@@ -164,7 +164,7 @@ def _coverage(listed: int, proved: int) -> Check:
 def _control(account: Any) -> Check:
     if account.control is None:
         return Check(
-            "control key", "yellow", "none", "set RESPONDER_OPENAI__CANARY_KEY to a live key used for nothing"
+            "control key", "yellow", "none", "set RESPONDER_OPENAI__CANARY_KEY to a live key used for nothing else"
         )
     problem = account.control.problem()
     if problem:
@@ -237,13 +237,14 @@ def _tried(
 
 def _print(found: list[Check]) -> None:
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, show_header=False)
     for check in found:
         color = {"green": "green", "yellow": "yellow", "red": "bold red"}[check.state]
-        table.add_row(f"[{color}]{check.state}[/]", check.name, check.said)
+        table.add_row(f"[{color}]{check.state}[/]", check.name, escape(check.said))
         if check.fix:
-            table.add_row("", "", f"→ {check.fix}")
+            table.add_row("", "", escape(f"→ {check.fix}"))
     console = Console(highlight=False)
     console.print(table)
