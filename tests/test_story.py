@@ -138,7 +138,10 @@ def test_a_pushed_key_is_deleted_once_seen_dead_and_its_owner_told_once(place: T
 
     place.world.github.redeliver(guid)
     place.group.wait_until_idle()
-    assert place.contained(key) == incident
+    again = place.contained(key)
+    for one in (incident, again):
+        one.pop("damage", None)  # what it was used for is asked beside the story, and may arrive in between
+    assert again == incident
     assert place.letters(key) == 1
 
 
