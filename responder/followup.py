@@ -18,6 +18,7 @@ from responder.core.errors import Refused, Unavailable
 from responder.core.incident import State
 from responder.core.key import KnownKey
 from responder.core.liveness import Liveness
+from responder.core.match import Evidence
 from responder.core.notice import Topic
 from responder.core.revocation import Outcome, Revocation
 from responder.core.token import fingerprint
@@ -29,6 +30,7 @@ from responder.respond import (
     deal_with,
     pause,
     record_answer,
+    remind_of,
     report_stuck,
     still_due,
 )
@@ -41,6 +43,7 @@ log = structlog.get_logger(__name__)
 DEAD_IN_A_ROW = 3
 """So many answers one after another must say "dead" before it is believed: deletions spread slowly."""
 LOOK_SECONDS = 1.0
+_PROOFS = frozenset(evidence.word for evidence in Evidence if evidence.proof)
 _SEALED_AT_MOST = timedelta(hours=72)
 _FRESH_ENOUGH = timedelta(seconds=30)
 
@@ -121,7 +124,7 @@ def _give_up_looking(house: House, record: Record) -> Sequence[Task]:
         incidents.change(tx, record.id, state=State.HELD.value, decision=Action.HOLD.value, reason=reason)
         incidents.note(tx, record.id, "held", now, {"reason": reason})
         house.outbox.owe_security(tx, record.id, Topic.HELD)
-    return [tell_soon(record.id, "lost")]
+    return [tell_soon(record.id, "lost"), *remind_of(house, record.id)]
 
 
 def verify(house: House, id_: str, number: int) -> Sequence[Task]:
@@ -193,13 +196,16 @@ def close(house: House, id_: str, cause: str, attempt: int) -> Sequence[Task]:
     with house.store.read() as tx:
         record = incidents.get(tx, id_)
         alerts = incidents.open_alerts(tx, id_)
-    if record.dead_at is None and record.disposition != Disposition.ALREADY_DEAD:
-        return []
+    gone = record.disposition == Disposition.ALREADY_DEAD and record.evidence in _PROOFS
+    if record.dead_at is None and not gone:
+        return []  # a token that was merely called invalid closes no alert as revoked
     again = Task("close", f"close:{id_}:{cause}:{attempt + 1}", (id_, cause, attempt + 1), pause(attempt + 2))
     if alerts and house.stopped():
         return [again]
+    with house.store.read() as tx:
+        ours = incidents.noted(tx, id_, "revoked")
     comment = f"Revoked by the secret-leak responder, incident {id_}; the key was seen dead."
-    if record.dead_at is None:
+    if not ours:
         comment = f"Checked by the secret-leak responder, incident {id_}: the key was already gone."
     for alert in alerts if house.policy.close_alerts and house.reach.github is not None else ():
         where = {"alert": alert.number, "repository": alert.repository}

@@ -204,7 +204,7 @@ def record_answer(house: House, id_: str, key: KnownKey, answer: Revocation, att
         wait = max(60.0 if ours else pause(attempt), answer.retry_after_seconds or 0.0)
         again = Task("revoke", f"revoke:{id_}:{attempt + 1}", (id_, attempt + 1), wait)
         return [again, tell_soon(id_, f"revoke{attempt}")] if ours else [again]
-    return [tell_soon(id_, f"refused{attempt}"), *_remind_of(house, id_)]
+    return [tell_soon(id_, f"refused{attempt}"), *remind_of(house, id_)]
 
 
 def _siblings(house: House, key: KnownKey) -> str:
@@ -221,7 +221,7 @@ def _siblings(house: House, key: KnownKey) -> str:
     return f" Deleting its service account instead would also kill {', '.join(others[:_MOST_SIBLINGS])}{more}."
 
 
-def _remind_of(house: House, id_: str) -> Sequence[Task]:
+def remind_of(house: House, id_: str) -> Sequence[Task]:
     """Ask once more about an incident that is held from now on, if nobody has decided it by then."""
     with house.store.read() as tx:
         looks = incidents.get(tx, id_).looks
