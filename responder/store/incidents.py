@@ -212,16 +212,6 @@ def close_alert(tx: Transaction, id: str, alert: Alert, now: datetime) -> None: 
     )
 
 
-def alert_was_closed_here(tx: Transaction, alert: Alert) -> bool:
-    """Whether it was we who closed *alert*."""
-    found = sa.select(sightings.c.id).where(
-        sightings.c.repository == alert.repository,
-        sightings.c.alert == alert.number,
-        sightings.c.alert_closed_at.is_not(None),
-    )
-    return tx.execute(found.limit(1)).first() is not None
-
-
 def idle_deliveries(tx: Transaction) -> Sequence[str]:
     """Deliveries with a sealed body that have ended, and that no incident still open needs."""
     needed = (

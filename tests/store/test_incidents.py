@@ -105,11 +105,8 @@ def test_only_alerts_still_open_are_to_be_closed(store: Store) -> None:
     _join(store, _sighting("3/sha"))
     with store.begin("close") as tx:
         assert sorted(incidents.open_alerts(tx, id_), key=lambda a: a.repository) == [one, two]
-        assert not incidents.alert_was_closed_here(tx, one)
         incidents.close_alert(tx, id_, one, NOON)
         assert incidents.open_alerts(tx, id_) == [two]
-        assert incidents.alert_was_closed_here(tx, one)
-        assert not incidents.alert_was_closed_here(tx, two)
 
 
 def test_a_delivery_is_idle_once_every_incident_it_told_of_is_closed(store: Store) -> None:
