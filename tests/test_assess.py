@@ -241,7 +241,8 @@ def test_two_blocks_of_one_name_never_run_together_whichever_way_they_were_enter
 def test_a_key_that_was_dead_when_we_were_told_is_asked_about_too(scene: Scene) -> None:
     """The provider, or a thief, was quicker than we; it may have been used for days before."""
     with scene.store.begin("gone") as tx:
-        incidents.change(tx, scene.id, dead_at=None, disposition="already_dead", state="closed")
+        proof = {"evidence": "fingerprint", "disposition": "already_dead"}
+        incidents.change(tx, scene.id, dead_at=None, state="closed", **proof)
     house = replace(scene.house, reach=Reach(None), policy=Policy(), stopped=lambda: False)
     assert assess.first(scene.id) in followup.close(house, scene.id, "gone", 0)
     scene.now = DEAD + timedelta(hours=5)
