@@ -176,8 +176,10 @@ def check_worker(config: Settings) -> None:
     """
     if config.openai.admin_key is None:
         raise settings.SettingsError("RESPONDER_OPENAI__ADMIN_KEY: must be set, or nothing can be revoked")
-    if config.github.webhook_secret and config.github.token is None:
-        raise settings.SettingsError("RESPONDER_GITHUB__TOKEN: must be set, or no push or alert can be fetched")
+    if config.github.webhook_secret and not config.github.can_fetch:
+        raise settings.SettingsError(
+            "RESPONDER_GITHUB__TOKEN: must be set (or an app), or no push or alert can be fetched"
+        )
 
 
 def accounts(config: Settings, store: Any) -> Mapping[str, Sequence[Any]]:

@@ -59,7 +59,33 @@ class GitHub(Section):
     api_url: BaseUrl = "https://api.github.com"
     webhook_secret: Secrets = ()
     token: SecretStr | None = None
+    app_id: str | None = Field(default=None, pattern=r"^[A-Za-z0-9.]{1,64}$")
+    private_key: SecretStr | None = None
+    installation_id: int | None = Field(default=None, gt=0)
     resolve_alerts: bool = True
+    partner_keys_url: BaseUrl | None = None
+    partner_feedback: bool = False
+    depsdev_keys_url: BaseUrl | None = None
+
+    @property
+    def can_fetch(self) -> bool:
+        """Whether there is a credential to fetch with."""
+        return self.token is not None or self.app_id is not None
+
+
+class GitLab(Section):
+    """GitLab: where it is, how it signs, the token we fetch with, and the one it revokes through us with."""
+
+    url: BaseUrl | None = None
+    token: SecretStr | None = None
+    webhook_secret: Secrets = ()
+    revocation_token: Secrets = ()
+
+
+class Reports(Section):
+    """Reports by people: the bearers that may send more of them."""
+
+    tokens: Secrets = ()
 
 
 class OpenAI(Section):
@@ -117,7 +143,10 @@ class Settings(Section):
     public_url: BaseUrl | None = None
     rules_dir: Path | None = None
     bind: str = Field(default="127.0.0.1:8080", pattern=r"^.+:\d{1,5}$")
+    trusted_proxies: int = Field(default=0, ge=0, le=8)
     github: GitHub = GitHub()
+    gitlab: GitLab = GitLab()
+    reports: Reports = Reports()
     openai: OpenAI = OpenAI()
     mail: Mail = Mail()
     notify: Notify = Notify()
@@ -133,6 +162,13 @@ class Settings(Section):
             raise ValueError("database_url must start with sqlite:/// or postgresql://")
         if (self.mail.url is None) != (self.mail.sender is None):
             raise ValueError("mail.url and mail.from go together")
+        app = (self.github.app_id, self.github.private_key, self.github.installation_id)
+        if any(one is not None for one in app) and None in app:
+            raise ValueError("github.app_id, github.private_key and github.installation_id go together")
+        if self.github.app_id is not None and self.github.token is not None:
+            raise ValueError("github.token and github.app_id exclude each other")
+        if (self.gitlab.url is None) != (self.gitlab.token is None):
+            raise ValueError("gitlab.url and gitlab.token go together")
         return self
 
     @property
@@ -145,12 +181,24 @@ class Settings(Section):
     @property
     def loopback_only(self) -> bool:
         """Whether every configured service is on this machine, as in a test or the demo."""
-        return is_loopback(self.github.api_url) and is_loopback(self.openai.base_url)
+        urls = (self.github.api_url, self.openai.base_url, self.gitlab.url or self.github.api_url)
+        return all(is_loopback(url) for url in urls)
+
+    @property
+    def partner_keys_urls(self) -> Mapping[str, str]:
+        """Where the public keys are with which each partner origin signs."""
+        urls = {"github": self.github.partner_keys_url or f"{self.github.api_url}/meta/public_keys/secret_scanning"}
+        if self.github.depsdev_keys_url is not None:
+            urls["depsdev"] = self.github.depsdev_keys_url
+        return urls
 
     def secrets(self) -> tuple[str, ...]:
         """Every configured secret by value, for the redaction of logs."""
-        found = [*self.github.webhook_secret, *self.notify.urls]
-        found += [s for s in (self.github.token, self.openai.admin_key, self.openai.canary_key) if s is not None]
+        found = [*self.github.webhook_secret, *self.gitlab.webhook_secret, *self.gitlab.revocation_token]
+        found += [*self.reports.tokens, *self.notify.urls]
+        single = [self.github.token, self.github.private_key, self.gitlab.token]
+        single += [self.openai.admin_key, self.openai.canary_key]
+        found += [s for s in single if s is not None]
         mail = urlsplit(self.mail.url.get_secret_value()).password if self.mail.url else None
         database = urlsplit(self.store_url).password
         return (*(s.get_secret_value() for s in found), *(p for p in (mail, database) if p))
@@ -202,13 +250,26 @@ def receiver_environment(settings: Settings, environ: Mapping[str, str] | None =
         "RESPONDER_GITHUB__API_URL": settings.github.api_url,
         "RESPONDER_OPENAI__BASE_URL": settings.openai.base_url,
     }
-    if settings.public_url:
-        kept["RESPONDER_PUBLIC_URL"] = settings.public_url
-    if settings.github.webhook_secret:
-        kept["RESPONDER_GITHUB__WEBHOOK_SECRET"] = ",".join(
-            s.get_secret_value() for s in settings.github.webhook_secret
-        )
-    return kept
+    kept["RESPONDER_TRUSTED_PROXIES"] = str(settings.trusted_proxies)
+    kept["RESPONDER_GITHUB__PARTNER_FEEDBACK"] = str(settings.github.partner_feedback)
+    urls = {
+        "PUBLIC_URL": settings.public_url,
+        "GITHUB__PARTNER_KEYS_URL": settings.github.partner_keys_url,
+        "GITHUB__DEPSDEV_KEYS_URL": settings.github.depsdev_keys_url,
+        "RULES_DIR": settings.rules_dir and str(settings.rules_dir.absolute()),
+    }
+    kept |= {PREFIX + name: url for name, url in urls.items() if url}
+    verifying = {
+        "GITHUB__WEBHOOK_SECRET": settings.github.webhook_secret,
+        "GITLAB__WEBHOOK_SECRET": settings.gitlab.webhook_secret,
+        "GITLAB__REVOCATION_TOKEN": settings.gitlab.revocation_token,
+        "REPORTS__TOKENS": settings.reports.tokens,
+    }
+    return kept | {
+        PREFIX + name: ",".join(one.get_secret_value() for one in secrets)
+        for name, secrets in verifying.items()
+        if secrets
+    }
 
 
 def _from_file(path: Path, *, required: bool) -> dict[str, Any]:

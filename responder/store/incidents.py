@@ -77,6 +77,8 @@ def join(
         "state": State.OPEN.value,
         "evidence": "none",
         "reason": "Not decided yet.",
+        "severity": "normal",
+        "backfill": False,
         "opened_at": received_at,
         "dead_in_a_row": 0,
         "looks": 0,

@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Column,
     Dialect,
     Index,
@@ -95,6 +96,7 @@ deliveries = Table(
     Column("outcome", Text),
     Column("ended_at", Instant),
     Index("ix_deliveries_state_received_at", "state", "received_at"),
+    Index("ix_deliveries_lane_received_at", "lane", "received_at"),
 )
 
 incidents = Table(
@@ -113,6 +115,9 @@ incidents = Table(
     Column("evidence", Text, nullable=False),
     Column("decision", Text),
     Column("reason", Text, nullable=False),
+    Column("severity", Text, nullable=False),  # normal, high
+    Column("backfill", Boolean, nullable=False),  # found by catching up with the past: told in a digest
+    Column("hints", Json),  # what GitHub says of the owner: never evidence
     Column("key_id", Text),
     Column("key", Json),  # as it was when matched: name, project, owner
     Column("opened_at", Instant, nullable=False),
@@ -134,6 +139,7 @@ sightings = Table(
     Column("source", Text, nullable=False),
     Column("place", Text, nullable=False),
     Column("where", Text),
+    Column("kind", Text),  # of place: commit, issue_comment …
     Column("at", Instant, nullable=False),
     Column("delivery_id", Text, nullable=False),
     Column("repository", BigInteger),
@@ -249,6 +255,45 @@ known_keys = Table(
     Index("ix_known_keys_mask_tail", "mask_tail"),
     Index("ix_known_keys_fingerprint", "fingerprint", sqlite_where=_BOUND, postgresql_where=_BOUND),
     Index("ix_known_keys_account_project", "account", "project", sqlite_where=_BOUND, postgresql_where=_BOUND),
+)
+
+public_keys = Table(
+    "public_keys",  # with which partners sign; fetched by a worker, read by every receiver
+    metadata,
+    Column("origin", Text, primary_key=True),
+    Column("keys", Json, nullable=False),  # by identifier: PEM; current ones only
+    Column("etag", Text),
+    Column("tried_at", Instant, nullable=False),
+    Column("fetched_at", Instant),  # when the origin last confirmed them
+)
+
+hooks = Table(
+    "hooks",  # the webhooks that deliveries came from, to ask GitHub for those that failed
+    metadata,
+    Column("kind", Text, primary_key=True),  # repository, organization, integration
+    Column("target", BigInteger, primary_key=True),
+    Column("hook", BigInteger, primary_key=True),
+    Column("seen_at", Instant, nullable=False),
+    Column("caught_up_at", Instant),  # deliveries before it need not be looked at again
+)
+
+redeliveries = Table(
+    "redeliveries",  # what GitHub was asked to deliver again
+    metadata,
+    Column("guid", Text, primary_key=True),
+    Column("tries", Integer, nullable=False),
+    Column("at", Instant, nullable=False),
+    Index("ix_redeliveries_at", "at"),
+)
+
+repositories = Table(
+    "repositories",  # those we were told of, and how far each is scanned
+    metadata,
+    Column("id", BigInteger, primary_key=True),
+    Column("seen_at", Instant, nullable=False),
+    Column("pushed_at", Text),  # as GitHub wrote it when its heads were last compared
+    Column("caught_up_at", Instant),
+    Column("heads", Json),  # branch to commit, as last seen
 )
 
 damages = Table(

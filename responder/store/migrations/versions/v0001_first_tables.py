@@ -47,6 +47,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_deliveries")),
     )
     with op.batch_alter_table("deliveries", schema=None) as batch_op:
+        batch_op.create_index("ix_deliveries_lane_received_at", ["lane", "received_at"], unique=False)
         batch_op.create_index("ix_deliveries_state_received_at", ["state", "received_at"], unique=False)
 
     op.create_table(
@@ -68,6 +69,15 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("name", name=op.f("pk_heartbeats")),
     )
     op.create_table(
+        "hooks",
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("target", sa.BigInteger(), nullable=False),
+        sa.Column("hook", sa.BigInteger(), nullable=False),
+        sa.Column("seen_at", responder.store.tables.Instant(), nullable=False),
+        sa.Column("caught_up_at", responder.store.tables.Instant(), nullable=True),
+        sa.PrimaryKeyConstraint("kind", "target", "hook", name=op.f("pk_hooks")),
+    )
+    op.create_table(
         "incidents",
         sa.Column("id", sa.Text(), nullable=False),
         sa.Column("fingerprint", sa.Text(), nullable=False),
@@ -82,6 +92,9 @@ def upgrade() -> None:
         sa.Column("evidence", sa.Text(), nullable=False),
         sa.Column("decision", sa.Text(), nullable=True),
         sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("severity", sa.Text(), nullable=False),
+        sa.Column("backfill", sa.Boolean(), nullable=False),
+        sa.Column("hints", responder.store.tables.Json(), nullable=True),
         sa.Column("key_id", sa.Text(), nullable=True),
         sa.Column("key", responder.store.tables.Json(), nullable=True),
         sa.Column("opened_at", responder.store.tables.Instant(), nullable=False),
@@ -188,6 +201,34 @@ def upgrade() -> None:
         batch_op.create_index("ix_projects_project", ["project"], unique=False)
 
     op.create_table(
+        "public_keys",
+        sa.Column("origin", sa.Text(), nullable=False),
+        sa.Column("keys", responder.store.tables.Json(), nullable=False),
+        sa.Column("etag", sa.Text(), nullable=True),
+        sa.Column("tried_at", responder.store.tables.Instant(), nullable=False),
+        sa.Column("fetched_at", responder.store.tables.Instant(), nullable=True),
+        sa.PrimaryKeyConstraint("origin", name=op.f("pk_public_keys")),
+    )
+    op.create_table(
+        "redeliveries",
+        sa.Column("guid", sa.Text(), nullable=False),
+        sa.Column("tries", sa.Integer(), nullable=False),
+        sa.Column("at", responder.store.tables.Instant(), nullable=False),
+        sa.PrimaryKeyConstraint("guid", name=op.f("pk_redeliveries")),
+    )
+    with op.batch_alter_table("redeliveries", schema=None) as batch_op:
+        batch_op.create_index("ix_redeliveries_at", ["at"], unique=False)
+
+    op.create_table(
+        "repositories",
+        sa.Column("id", sa.BigInteger(), nullable=False),
+        sa.Column("seen_at", responder.store.tables.Instant(), nullable=False),
+        sa.Column("pushed_at", sa.Text(), nullable=True),
+        sa.Column("caught_up_at", responder.store.tables.Instant(), nullable=True),
+        sa.Column("heads", responder.store.tables.Json(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_repositories")),
+    )
+    op.create_table(
         "revocations",
         sa.Column("provider", sa.Text(), nullable=False),
         sa.Column("account", sa.Text(), nullable=False),
@@ -210,6 +251,7 @@ def upgrade() -> None:
         sa.Column("source", sa.Text(), nullable=False),
         sa.Column("place", sa.Text(), nullable=False),
         sa.Column("where", sa.Text(), nullable=True),
+        sa.Column("kind", sa.Text(), nullable=True),
         sa.Column("at", responder.store.tables.Instant(), nullable=False),
         sa.Column("delivery_id", sa.Text(), nullable=False),
         sa.Column("repository", sa.BigInteger(), nullable=True),
