@@ -22,7 +22,6 @@ STOP_FILE = "STOP"
 _BEAT_SECONDS = 2.0
 STALE = timedelta(seconds=15)
 _PLACES = 24
-_KEEP_TASKS_DAYS = 7  # longer than GitHub's redelivery window: a task's key guards against doing it twice
 
 
 def now() -> datetime:
@@ -110,6 +109,7 @@ class Worker:
 
     def start(self) -> None:
         """Begin to work."""
+        self._record_settings()
         self.engine.launch(self._table, self._give_up)
         self._schedule()
         self._waiter.start()
@@ -123,6 +123,15 @@ class Worker:
         if self._beat.is_alive():
             self._beat.join(timeout=5)
         self.store.close()
+
+    def _record_settings(self) -> None:
+        """Have the audit record say with which settings we work, where they are not those it said last."""
+        from responder.store import audit
+
+        public = self._config.public()
+        with self.store.begin("settings") as tx:
+            if audit.last(tx, "settings_changed") != public:
+                audit.record(tx, now(), "settings_changed", "settings", public)
 
     def _beat_for_ever(self) -> None:
         from responder.store import StoreUnavailable, heartbeats
@@ -148,8 +157,9 @@ class Worker:
                 slot = seconds // self._config.inventory.sync_seconds
                 self._once(Task("sync", f"sync:{who[0]}:{who[1]}:{slot}", who))
         self._once(Task("sweep", f"sweep:{seconds // 60}"))
+        self._once(Task("attest", f"attest:{seconds // 86400}"))
         if self._once(Task("tidy", f"tidy:{seconds // 600}")):
-            self.engine.purge(_KEEP_TASKS_DAYS)
+            self.engine.purge(timedelta(days=self._config.retention.days))
 
     def _once(self, task: Any) -> bool:
         """Enqueue a scheduled task, unless this process has done so for this slot."""
@@ -240,6 +250,8 @@ def _house(config: Settings, store: Any, engine: Any, ended: Any) -> Any:
             verify_seconds=config.policy.verify_seconds,
             page_after=timedelta(seconds=config.policy.hold_page_seconds),
             close_alerts=config.github.resolve_alerts,
+            keep_work=timedelta(days=config.retention.days),
+            keep_incidents=timedelta(days=config.retention.incident_days) if config.retention.incident_days else None,
         ),
         peppers=lambda: keys.peppers,
         private=keys.private,

@@ -33,6 +33,7 @@ _QUEUE = "tasks"
 _THREADS = 32
 _TRIES = 8
 _REAP_SECONDS = 2.0
+_PURGED_AT_ONCE = 500
 
 Plain = str | int
 
@@ -164,13 +165,20 @@ class Engine:
         rows = DBOS.list_workflows(status=["PENDING", "ENQUEUED"], load_input=False, load_output=False, limit=1000)
         return len(rows)
 
-    def purge(self, days: int) -> int:
-        """Forget tasks that ended more than *days* ago; return how many."""
-        before = (datetime.now(UTC) - timedelta(days=days)).isoformat()
+    def purge(self, age: timedelta) -> int:
+        """Forget tasks that began more than *age* ago and have ended; return how many."""
+        before = (datetime.now(UTC) - age).isoformat()
         ended = ["SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"]
-        rows = DBOS.list_workflows(status=ended, end_time=before, load_input=False, load_output=False, limit=1000)
-        DBOS.delete_workflows([row.workflow_id for row in rows])
-        return len(rows)
+        forgotten = 0
+        while not self._stop.is_set():
+            rows = DBOS.list_workflows(
+                status=ended, end_time=before, load_input=False, load_output=False, limit=_PURGED_AT_ONCE
+            )
+            DBOS.delete_workflows([row.workflow_id for row in rows])
+            forgotten += len(rows)
+            if len(rows) < _PURGED_AT_ONCE:
+                break
+        return forgotten
 
     def close(self, patience_seconds: int = 10) -> None:
         """Stop executing; what is unfinished stays on disk."""

@@ -2,7 +2,7 @@
 
 `revoke` finds out what became of a request, `look` asks again about a token that
 could not be decided, `verify` watches until the token is seen dead, `tell` sends
-notices, `close` closes the alerts and the incident, `tidy` forgets what is over.
+notices, `close` closes the alerts and the incident.
 Beside them `assess.assess` asks what the dead key was used for; nothing waits for it.
 """
 
@@ -11,7 +11,7 @@ from datetime import timedelta
 
 import structlog
 
-from responder import assess, gather
+from responder import assess, gather, upkeep
 from responder.approval import act
 from responder.core.decision import Action, Disposition
 from responder.core.errors import Refused, Unavailable
@@ -31,7 +31,6 @@ from responder.respond import (
     pause,
     record_answer,
     remind_of,
-    report_stuck,
     still_due,
 )
 from responder.ruling import GIVE_UP_AFTER, tell_soon
@@ -44,13 +43,12 @@ DEAD_IN_A_ROW = 3
 """So many answers one after another must say "dead" before it is believed: deletions spread slowly."""
 LOOK_SECONDS = 1.0
 _PROOFS = frozenset(evidence.word for evidence in Evidence if evidence.proof)
-_SEALED_AT_MOST = timedelta(hours=72)
 _FRESH_ENOUGH = timedelta(seconds=30)
 
 
 def table(house: House) -> Mapping[str, Callable[..., Sequence[Task]]]:
     """Every task by name, for the engine."""
-    tasks = (contain, act, look, revoke, verify, tell, close, remind, sync, sweep, tidy, assess.assess)
+    tasks = (contain, act, look, revoke, verify, tell, close, remind, assess.assess, *upkeep.TASKS)
     return {task.__name__: _bind(task, house) for task in tasks}
 
 
@@ -252,34 +250,6 @@ def remind(house: House, id_: str, number: int) -> Sequence[Task]:
             return []
         owed = house.outbox.owe_security(tx, id_, Topic.WAITING)
     return [tell_soon(id_, "waiting")] if owed else []
-
-
-def sweep(house: House) -> Sequence[Task]:
-    """Send what is pending although its own tasks should have sent it: nothing ends silently."""
-    slot = int(house.clock().timestamp()) // 60
-    for account in (one for accounts in house.accounts.values() for one in accounts):
-        if account.control is not None and (problem := account.control.problem()):
-            about = f"control_{account.provider.provider}_{account.provider.account}_{house.clock():%Y%m%d}"
-            with house.store.begin("control") as tx:
-                why = f"Tokens cannot be checked, so leaks are held instead of revoked: {problem}."
-                report_stuck(house, tx, about, why)
-    return [tell_soon(about, f"sweep{slot}") for about in house.outbox.overdue()]
-
-
-def sync(house: House, provider: str, account: str) -> Sequence[Task]:
-    """Bring an account's known keys up to date."""
-    for one in house.accounts.get(provider, ()):
-        if one.provider.account == account:
-            one.inventory.sync()
-    return []
-
-
-def tidy(house: House) -> Sequence[Task]:
-    """Forget sealed bodies that outlived their purpose."""
-    with house.store.begin("tidy") as tx:
-        deliveries.shred_before(tx, house.clock() - _SEALED_AT_MOST)
-        deliveries.shred(tx, incidents.idle_deliveries(tx))
-    return []
 
 
 def _of(house: House, id_: str) -> tuple[Record, KnownKey | None, Account | None]:

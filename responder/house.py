@@ -23,6 +23,8 @@ class Policy:
         verify_seconds: how long to keep checking that a revoked key is dead.
         page_after: how long a leak may stay undecided before the security team is paged.
         close_alerts: close GitHub's alerts once the key is dead.
+        keep_work: how long ended deliveries and tasks are kept.
+        keep_incidents: how long closed incidents are kept; None: for ever.
     """
 
     enforce: bool = True
@@ -30,6 +32,8 @@ class Policy:
     verify_seconds: int = 900
     page_after: timedelta = timedelta(minutes=15)
     close_alerts: bool = True
+    keep_work: timedelta = timedelta(days=30)
+    keep_incidents: timedelta | None = None
 
 
 class Locks:

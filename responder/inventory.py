@@ -19,7 +19,7 @@ from responder.core.errors import Refused, Unavailable
 from responder.core.key import KnownKey, Tier
 from responder.core.token import Fingerprint
 from responder.providers import Provider
-from responder.store import Store, accounts, keys
+from responder.store import Store, accounts, audit, keys
 from responder.store.rows import Rows
 
 log = structlog.get_logger(__name__)
@@ -123,6 +123,7 @@ class Inventory:
         """Remember that the token with this fingerprint was proved to be *key*."""
         with self._store.begin("learn") as tx:
             keys.bind(tx, key, seen.digest, seen.peppers[0] if seen.peppers else None)
+            audit.record(tx, self._clock(), "fingerprint_bound", key.id, {})
 
     def refresh(self, since: datetime) -> bool:
         """Make sure that a complete list begun at or after *since* is at hand; whether it is.

@@ -128,6 +128,13 @@ class Inventory(Section):
     sync_seconds: int = Field(default=300, ge=1)
 
 
+class Retention(Section):
+    """How long what ended is kept, in days."""
+
+    days: float = Field(default=30, gt=0)
+    incident_days: float = Field(default=0, ge=0)
+
+
 class CatchUp(Section):
     """How often what webhooks missed is looked for."""
 
@@ -153,6 +160,7 @@ class Settings(Section):
     policy: Policy = Policy()
     inventory: Inventory = Inventory()
     catch_up: CatchUp = CatchUp()
+    retention: Retention = Retention()
 
     @model_validator(mode="after")
     def _possible(self) -> "Settings":
@@ -170,6 +178,10 @@ class Settings(Section):
         if (self.gitlab.url is None) != (self.gitlab.token is None):
             raise ValueError("gitlab.url and gitlab.token go together")
         return self
+
+    def public(self) -> dict[str, Any]:
+        """Every setting, with nothing of a secret but that it is set."""
+        return self.model_dump(mode="json")
 
     @property
     def store_url(self) -> str:

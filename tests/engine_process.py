@@ -10,6 +10,7 @@ import random
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
 from pathlib import Path
 
 import structlog
@@ -70,7 +71,7 @@ def main(url: str, folder: Path) -> None:
             name, key, args, delay = rest
             (engine.start if command == "start" else engine.enqueue)(Task(name, key, tuple(args), delay))
         elif command == "purge":
-            answer = engine.purge(rest[0])
+            answer = engine.purge(timedelta(days=rest[0]))
         elif command == "pending":
             answer = engine.pending()
         elif command == "alive":

@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 _COMMANDS = {
+    "audit": ("audit", "Check the record of what was decided and done."),
     "db": ("db", "Look after the database."),
     "demo": ("demo", "Leak a made-up key to a simulated GitHub and watch it being dealt with."),
     "doctor": ("doctor", "Check everything that can be checked without deleting anything."),

@@ -11,7 +11,7 @@ from responder.core.incident import Event, Incident, LeakedKey, State
 from responder.core.key import KnownKey, Owner
 from responder.core.sighting import Alert, Sighting, Source
 from responder.core.token import Fingerprint
-from responder.store import Transaction, damages, notices
+from responder.store import Transaction, audit, damages, notices
 from responder.store.dialect import add
 from responder.store.tables import deliveries, events, incidents, sightings
 
@@ -169,8 +169,10 @@ def name_key(tx: Transaction, id: str, key: KnownKey) -> None:  # noqa: A002
 
 
 def note(tx: Transaction, id: str, event: str, at: datetime, detail: Mapping[str, object] | None = None) -> None:  # noqa: A002
-    """Add a line to the timeline."""
+    """Add a line to the timeline, and to the audit record where it belongs there."""
     tx.execute(sa.insert(events).values(incident_id=id, at=at, event=event, detail=dict(detail or {})))
+    if event in audit.RECORDED:
+        audit.record(tx, at, event, id, detail or {})
 
 
 def noted(tx: Transaction, id: str, event: str) -> bool:  # noqa: A002

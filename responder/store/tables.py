@@ -304,6 +304,17 @@ damages = Table(
     Column("report", Json, nullable=False),
 )
 
+audit = Table(
+    "audit",  # append-only, by triggers; see store.audit
+    metadata,
+    Column("id", BigInteger, primary_key=True, autoincrement=False),  # without a gap
+    Column("at", Instant, nullable=False),
+    Column("event", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("detail", Json, nullable=False),
+    Column("digest", Digest, nullable=False),
+)
+
 heartbeats = Table(
     "heartbeats",
     metadata,

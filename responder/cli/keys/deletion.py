@@ -17,7 +17,7 @@ from responder.core.key import KnownKey
 from responder.core.revocation import Outcome, Revocation
 from responder.proof import Account
 from responder.providers import Provider
-from responder.store import Store, keys, revocations
+from responder.store import Store, audit, keys, revocations
 
 LOOKS_IN_A_ROW = 3
 _LOOK_SECONDS = 1.0
@@ -128,9 +128,10 @@ class Deletion:
 
     def _intend(self) -> bool:
         """Write the intent down; whether it is ours, and not an incident's, whose worker settles it itself."""
-        holder = f"{socket.gethostname()}-{os.getpid()}"
+        holder, by = f"{socket.gethostname()}-{os.getpid()}", journalled_as()
         with self._store.begin("intend_by_hand") as tx:
-            if revocations.intend(tx, *self._who, journalled_as(), holder, self._now()):
+            audit.record(tx, self._now(), "revoke_requested", self._key.id, {"by": by})
+            if revocations.intend(tx, *self._who, by, holder, self._now()):
                 return True
             before = revocations.get(tx, *self._who)
             ours = before is not None and before.incident_id.startswith(_BY_HAND)
@@ -139,10 +140,12 @@ class Deletion:
             return ours
 
     def _settle(self, answer: Revocation, *, ours: bool) -> None:
-        if not ours:
-            return
         unknown = answer.outcome is Outcome.UNKNOWN or was_denied(answer)
         with self._store.begin("settle_by_hand") as tx:
+            detail = {"by": journalled_as(), "outcome": answer.outcome.value}
+            audit.record(tx, self._now(), "revoke_answered", self._key.id, detail)
+            if not ours:
+                return
             revocations.settle(tx, *self._who, None if unknown else answer.outcome, self._now())
 
 

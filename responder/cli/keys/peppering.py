@@ -35,6 +35,7 @@ def rotate_pepper(config: Path | None, forget_former: bool, yes: bool) -> None:
             raise Mistake(NO_PEPPER) from None
         if not forget_former:
             files.rotate()
+            _record(at, "pepper_rotated")
             known = sum(at.coverage(one)["fingerprinted"] for one in at.accounts)
             at.say(_ROTATED.format(kept=words.number(former + 1, "former one"), known=f"{known:,}"))
             return
@@ -52,7 +53,17 @@ def rotate_pepper(config: Path | None, forget_former: bool, yes: bool) -> None:
             click.echo("Nothing was forgotten.")
             sys.exit(1)
         files.forget_former()
+        _record(at, "former_peppers_forgotten")
     click.echo("Forgotten. Copy the file pepper to every other machine with a worker, and register what was lost.")
+
+
+def _record(at: Desk, event: str) -> None:
+    from responder.app import now
+    from responder.cli.keys.deletion import journalled_as
+    from responder.store import audit
+
+    with at.store.begin("rotate") as tx:
+        audit.record(tx, now(), event, "pepper", {"by": journalled_as()})
 
 
 def _lost(at: Desk) -> tuple[int, int]:

@@ -14,13 +14,16 @@ from responder.cli.keys.desk import desk
 @click.argument("id_", metavar="ID")
 def protect(config: Path | None, id_: str) -> None:
     """Protect a key: if it leaks, a person is asked before it is deleted."""
+    from responder.app import now
+    from responder.cli.keys.deletion import journalled_as
     from responder.core.key import Tier
-    from responder.store import keys
+    from responder.store import audit, keys
 
     with desk(config) as at:
         key, _ = at.find(id_)
         with at.store.begin("protect") as tx:
             keys.set_tier(tx, key.provider, key.account, key.id, Tier.PROTECTED)
+            audit.record(tx, now(), "protected", key.id, {"by": journalled_as()})
     click.echo(f"{words.line(key.name) or key.id} is protected: if it leaks, a person is asked before it is deleted.")
 
 
@@ -29,13 +32,16 @@ def protect(config: Path | None, id_: str) -> None:
 @click.argument("id_", metavar="ID")
 def release(config: Path | None, id_: str) -> None:
     """Undo `protect`: what the policy says counts again."""
+    from responder.app import now
+    from responder.cli.keys.deletion import journalled_as
     from responder.core.key import Tier
-    from responder.store import keys
+    from responder.store import audit, keys
 
     with desk(config) as at:
         key, account = at.find(id_)
         with at.store.begin("release") as tx:
             keys.set_tier(tx, key.provider, key.account, key.id, None)
+            audit.record(tx, now(), "released", key.id, {"by": journalled_as()})
         left = account.inventory.key(key.id)
     name = words.line(key.name) or key.id
     if left is not None and left.tier is Tier.PROTECTED:

@@ -27,6 +27,16 @@ def upgrade() -> None:
         sa.UniqueConstraint("provider", "account", name=op.f("uq_accounts_provider_account")),
     )
     op.create_table(
+        "audit",
+        sa.Column("id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("at", responder.store.tables.Instant(), nullable=False),
+        sa.Column("event", sa.Text(), nullable=False),
+        sa.Column("subject", sa.Text(), nullable=False),
+        sa.Column("detail", responder.store.tables.Json(), nullable=False),
+        sa.Column("digest", responder.store.tables.Digest(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_audit")),
+    )
+    op.create_table(
         "damages",
         sa.Column("incident_id", sa.Text(), nullable=False),
         sa.Column("asked_at", responder.store.tables.Instant(), nullable=False),
