@@ -4,7 +4,8 @@ Pure, apart from reading the templates. Nothing is claimed that the incident doe
 not show: "revoked" needs the event, "no longer works" needs `confirmed_dead`.
 """
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cache
@@ -22,6 +23,7 @@ from responder.notify.plain import chat, defang, link, plain, shorten, visible
 if TYPE_CHECKING:
     from jinja2 import Environment
 
+_NAMES_OWNER = ("owner_name", "owner_email")
 _WIDTH = 76
 _MOST_PLACES = 10
 _MOST_EVENTS = 20
@@ -37,12 +39,17 @@ _TEXTS = {
     (Audience.SECURITY, Topic.ALREADY_DEAD): "security_already_dead",
     (Audience.SECURITY, Topic.HELD): "security_held",
     (Audience.SECURITY, Topic.WAITING): "security_waiting",
+    (Audience.SECURITY, Topic.RAISED): "security_raised",
+    (Audience.SECURITY, Topic.CLOSED_ALIVE): "security_closed_alive",
     (Audience.SECURITY, Topic.DIGEST): "security_digest",
+    (Audience.SECURITY, Topic.BACKFILL): "security_backfill",
     (Audience.SECURITY, Topic.WARNED): "security_warned",
     (Audience.SECURITY, Topic.STILL_ALIVE): "security_still_alive",
     (Audience.SECURITY, Topic.STUCK): "security_stuck",
     (Audience.SECURITY, Topic.UNDELIVERED): "security_undelivered",
 }
+
+_WAITS = (Topic.HELD, Topic.WAITING, Topic.RAISED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +99,8 @@ def render(notice: Notice, incident: Incident, *, public_url: str | None) -> Mes
     text, html = _environments()
     prose = text.get_template(f"{name}.j2").make_module({**facts, "form": "form_text.j2"})
     subject = " ".join(str(getattr(prose, "subject")).split())  # noqa: B009 -- a template's export has no type
+    if facts["severity"] == "high" and notice.audience is Audience.SECURITY:
+        subject = f"High severity: {subject}"
     body = text.get_template("layout_text.j2").render(facts, prose=str(prose))
     page = html.get_template(f"{name}.j2").make_module({**facts, "form": "form_html.j2"})
     document = html.get_template("layout_html.j2").render(facts, subject=subject, prose=page)
@@ -101,16 +110,15 @@ def render(notice: Notice, incident: Incident, *, public_url: str | None) -> Mes
 def topic_now(topic: Topic, incident: Incident) -> Topic:
     """What is to be said of a notice's topic now: a message that had to wait is not sent with what was true then."""
     asked = incident.first("revoke_requested") or incident.first("revoked")
-    if topic in (Topic.HELD, Topic.WAITING) and words.outcome(incident) is words.Outcome.OBSERVED:
+    if topic in _WAITS and words.outcome(incident) is words.Outcome.OBSERVED:
         return Topic.REVOKED  # which says what would have been done; observe mode lets nobody approve anything
-    if topic in (Topic.HELD, Topic.WAITING) and incident.state is State.HELD:
+    if topic in _WAITS and incident.state is State.HELD:
         return topic  # whatever was asked for was refused, or a person has to look
-    if topic in (Topic.HELD, Topic.WAITING, Topic.WARNED) and asked:
+    if topic in (*_WAITS, Topic.WARNED) and asked:
         return Topic.REVOKED
-    if topic in (Topic.HELD, Topic.WAITING, Topic.WARNED) and (
-        incident.confirmed_dead or incident.disposition == "already_dead"
-    ):
-        return Topic.ALREADY_DEAD
+    dead = incident.confirmed_dead or incident.disposition == "already_dead"
+    if topic in (*_WAITS, Topic.WARNED, Topic.CLOSED_ALIVE) and dead:
+        return Topic.REVOKED if asked else Topic.ALREADY_DEAD
     if topic is Topic.STILL_ALIVE and incident.confirmed_dead:
         return Topic.REVOKED
     return topic
@@ -140,6 +148,11 @@ def _facts(notice: Notice, incident: Incident, public_url: str | None, safe: Cal
         "owner_name": (safe(owner.name or "") or None) if owner else None,
         "owner_email": (safe(owner.email or "") or None) if owner else None,
         "owner_kind": owner.kind if owner else None,
+        "hinted": ", ".join(safe(incident.hints[one]) for one in _NAMES_OWNER if one in incident.hints) or None,
+        "only_hinted": notice.to != (owner.email if owner else None) and "owner_email" in incident.hints,
+        "severity": incident.severity,
+        "disposition": incident.disposition,
+        "alert_closed": safe(words.closing(incident), _LONGEST_SENTENCE),
         "outcome": words.outcome(incident).value,
         "observed": incident.first("would_revoke") is not None and incident.first("revoke_requested") is None,
         "state": incident.state.value,
@@ -148,6 +161,7 @@ def _facts(notice: Notice, incident: Incident, public_url: str | None, safe: Cal
         "reason": safe(incident.reason, _LONGEST_SENTENCE),
         "stuck": safe(_stuck(incident), _LONGEST_SENTENCE),
         "digested": sum(event.event == "digested" for event in incident.timeline),
+        "backfilled": _backfilled(incident),
         "took_request": _duration(took["received_to_revoke_requested_ms"]),
         "took_dead": _duration(took["received_to_confirmed_dead_ms"]),
         "received": _instant(incident.first("received") or incident.opened_at),
@@ -169,7 +183,7 @@ def _facts(notice: Notice, incident: Incident, public_url: str | None, safe: Cal
 
 def _place(seen: Sighting, safe: Callable[..., str]) -> Place:
     """A reporter's address is shown, not linked: anybody can report, with any address."""
-    source, at = words.source_name(seen.source), words.instant(seen.at)
+    source, at = words.place_name(seen), words.instant(seen.at)
     address = link(seen.where)
     if address is not None and seen.source is not Source.REPORT:
         return Place(source, at, address, None)
@@ -191,6 +205,14 @@ def _owner_told(incident: Incident) -> str:
 def _stuck(incident: Incident) -> str:
     """Why it cannot go on without a person."""
     return next((str(e.detail.get("why", "")) for e in reversed(incident.timeline) if e.event == "stuck"), "")
+
+
+def _backfilled(incident: Incident) -> Mapping[str, int]:
+    """How many leaks a digest stands for, by what was last to be said of each; ``all`` of them."""
+    last = {
+        str(e.detail.get("incident")): str(e.detail.get("topic")) for e in incident.timeline if e.event == "digested"
+    }
+    return {"all": len(last), "revoked": 0, "already_dead": 0, **Counter(last.values())}
 
 
 def _instant(at: datetime | None) -> str | None:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 
 from responder.core.incident import Event, Incident
-from responder.core.sighting import Source
+from responder.core.sighting import Sighting, Source
 
 _PROVIDERS = {"openai": "OpenAI", "anthropic": "Anthropic", "openrouter": "OpenRouter", "litellm": "LiteLLM"}
 
@@ -29,9 +29,15 @@ _EVENTS = {
     "revoked": "{provider} confirmed that the key is deleted",
     "confirmed_dead": "tested: the key no longer works",
     "still_alive": "tested: the leaked token still works",
+    "listed_late": "a key that looks like it is listed only now",
     "notified": "a message was sent",
     "warned": "a warning was sent",
     "alert_resolved": "closed the alert at GitHub",
+    "alert_closed_by_others": "somebody else closed the alert at GitHub",
+    "alert_reopened": "the alert at GitHub was opened again",
+    "alert_left_open": "the alert at GitHub was opened once more, and is left as it is",
+    "located": "GitHub named further places",
+    "severity_raised": "seen in public or alive: the severity is high now",
     "held": "stopped: a person has to decide",
     "approved": "a person approved the deletion",
     "dismissed": "a person dismissed it",
@@ -89,6 +95,22 @@ def provider_name(provider: str) -> str:
 def source_name(source: Source) -> str:
     """Who told us, in words."""
     return _SOURCES[source]
+
+
+def place_name(seen: Sighting) -> str:
+    """Who told us of one place, and what kind of place it is, in words."""
+    kind = (seen.kind or "").replace("_", " ")
+    return source_name(seen.source) + (f" ({kind})" if kind else "")
+
+
+def closing(incident: Incident) -> str:
+    """Who else closed an alert of the incident, and as what: ``Alert 3 was closed by alice as wont fix``."""
+    line = next((e for e in reversed(incident.timeline) if e.event == "alert_closed_by_others"), None)
+    if line is None:
+        return "An alert was closed"
+    by, resolution = line.detail.get("by") or "somebody", line.detail.get("resolution")
+    how = f" as “{str(resolution).replace('_', ' ')}”" if resolution else ""
+    return f"Alert {line.detail.get('alert')} was closed by {by}{how}"
 
 
 def evidence_sentence(incident: Incident) -> str:

@@ -17,9 +17,10 @@ from typing import Any
 import pytest
 
 from responder.core.damage import Cost, Counts, Damage, Usage, Window
-from responder.core.incident import Incident, LeakedKey
+from responder.core.incident import Event, Incident, LeakedKey, State
 from responder.core.key import Owner
 from responder.core.notice import Audience, Channel, Delivery, Notice, Topic
+from responder.core.sighting import Sighting, Source
 from responder.notify import Mailer
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
@@ -38,6 +39,46 @@ USED = Damage(
     unread=("could not be read: the audit log, refused with status 404",),
     asked_again_at=ASKED + timedelta(hours=1),
 )
+HINTS = {"owner_name": "Ada Lovelace", "owner_email": "ada@example.com"}
+UNLISTED = {
+    "state": State.CLOSED,
+    "disposition": "not_ours",
+    "evidence": "none",
+    "reason": "No key of ours looks like it, and the list of keys is fresh.",
+    "id": None,
+    "name": None,
+    "project": None,
+    "project_name": None,
+}
+CLOSED = (
+    Event(ASKED - timedelta(seconds=43), "received"),
+    Event(ASKED - timedelta(seconds=42), "held"),
+    Event(ASKED, "alert_closed_by_others", {"alert": 3, "resolution": "wont_fix", "by": "ada-l"}),
+)
+PLACES = (
+    Sighting(
+        Source.GITHUB_ALERT, "7/alert/3", "https://github.com/example/billing/security/secret-scanning/3", ASKED, "d"
+    ),
+    Sighting(
+        Source.GITHUB_ALERT,
+        "7/alert/3/a",
+        "https://github.com/example/billing/issues/5#issuecomment-81",
+        ASKED,
+        "d",
+        kind="issue_comment",
+    ),
+)
+OF_THE_INCIDENT = {
+    "damage",
+    "severity",
+    "hints",
+    "timeline",
+    "sightings",
+    "state",
+    "disposition",
+    "evidence",
+    "reason",
+}
 SHOWN = (
     "From",
     "To",
@@ -61,6 +102,8 @@ CASES: list[tuple[str, Audience, Topic, str, dict[str, Any]]] = [
     ("owner-already-dead", Audience.OWNER, Topic.ALREADY_DEAD, "gone", {}),
     ("owner-already-dead-tested", Audience.OWNER, Topic.ALREADY_DEAD, "refused", {}),
     ("owner-held", Audience.OWNER, Topic.HELD, "held", {}),
+    ("owner-hinted", Audience.OWNER, Topic.HELD, "held", {"owner": None, "hints": HINTS}),
+    ("owner-hinted-unlisted", Audience.OWNER, Topic.HELD, "held", {"owner": None, "hints": HINTS} | UNLISTED),
     ("owner-warned", Audience.OWNER, Topic.WARNED, "unknown", {}),
     ("owner-still-alive", Audience.OWNER, Topic.STILL_ALIVE, "deleted", {}),
     ("security-revoked-dead", Audience.SECURITY, Topic.REVOKED, "dead", {}),
@@ -73,6 +116,16 @@ CASES: list[tuple[str, Audience, Topic, str, dict[str, Any]]] = [
     ("security-held-unknown-owner", Audience.SECURITY, Topic.HELD, "held", {"owner": None}),
     ("security-waiting", Audience.SECURITY, Topic.WAITING, "held", {}),
     ("security-digest", Audience.SECURITY, Topic.DIGEST, "held", {}),
+    ("security-backfill", Audience.SECURITY, Topic.BACKFILL, "held", {}),
+    ("security-raised", Audience.SECURITY, Topic.RAISED, "held", {"severity": "high"}),
+    (
+        "security-closed-alive",
+        Audience.SECURITY,
+        Topic.CLOSED_ALIVE,
+        "held",
+        {"timeline": CLOSED, "sightings": PLACES},
+    ),
+    ("security-high", Audience.SECURITY, Topic.HELD, "held", {"severity": "high", "owner": None, "hints": HINTS}),
     ("security-warned", Audience.SECURITY, Topic.WARNED, "unknown", {}),
     ("security-still-alive", Audience.SECURITY, Topic.STILL_ALIVE, "deleted", {}),
     ("security-stuck", Audience.SECURITY, Topic.STUCK, "requested", {}),
@@ -112,9 +165,9 @@ def test_every_mail_arrives_as_it_was_last_read_and_approved(
     fate = Delivery.FAILED if topic is Topic.UNDELIVERED else Delivery.SENT
     told = Notice("ntc_80", Audience.OWNER, Topic.REVOKED, Channel.MAIL, "ada@example.com", fate, attempts=1)
     known = changes.get("owner", "somebody") not in (None, ROBOT)
-    damage = changes.get("damage")
-    whose = key(**{name: value for name, value in changes.items() if name != "damage"})
-    matter = incident(state, key=whose, notices=(told,) if known else (), damage=damage)
+    whose = key(**{name: value for name, value in changes.items() if name not in OF_THE_INCIDENT})
+    others = {name: value for name, value in changes.items() if name in OF_THE_INCIDENT}
+    matter = incident(state, key=whose, notices=(told,) if known else (), **others)
     mailer = Mailer(
         f"smtp://127.0.0.1:{serve()}",
         "Leak responder <leaks@example.com>",
@@ -142,5 +195,8 @@ def test_every_topic_has_its_text_for_the_audiences_that_hear_it() -> None:
         Topic.STUCK,
         Topic.UNDELIVERED,
         Topic.WAITING,
+        Topic.RAISED,
+        Topic.CLOSED_ALIVE,
         Topic.DIGEST,
+        Topic.BACKFILL,
     }
