@@ -4,6 +4,7 @@ import base64
 import shutil
 import subprocess
 import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,9 @@ import httpx
 import pytest
 
 from responder.simulator.github import GitHub
+from responder.simulator.github_app import App
 from responder.simulator.github_shapes import Repository
+from responder.sources.github_app import App as Signer
 
 _R = "/repos/{owner}/{repo}"
 _ALERTS = f"{_R}/secret-scanning/alerts"
@@ -309,3 +312,45 @@ def test_an_alert_is_closed_once_and_only_with_a_reason(
     github.delegated_dismissal = True
     assert api.patch(path, json=right).status_code == 403
     assert api.patch("/repos/acme/service/secret-scanning/alerts/2", json=right).status_code == 404
+
+
+def test_every_kind_of_place_has_the_vendors_shape(
+    github: GitHub, repository: Repository, api: httpx.Client, github_contract: Any
+) -> None:
+    """What the responder makes of a place is only as good as the place."""
+    alert = github.alert(repository, "made-up", announce=False)
+    kinds = ("issue", "pull_request", "discussion")
+    for kind in [f"{one}_{part}" for one in kinds for part in ("title", "body", "comment")]:
+        github.locate(alert, kind, 5, announce=False)
+    for kind in ("pull_request_review", "pull_request_review_comment"):
+        github.locate(alert, kind, 5, announce=False)
+    answer = api.get("/repos/acme/service/secret-scanning/alerts/1/locations")
+    assert len(answer.json()) == 12
+    github_contract.check(f"GET {_ONE}/locations", answer)
+
+
+def test_an_app_must_sign_and_its_tokens_end(github: GitHub, api: httpx.Client, github_contract: Any) -> None:
+    """Else a responder that cannot sign would pass every test."""
+    now = datetime.now(UTC)
+    github.app = App()
+    path = f"/app/installations/{github.app.installation}/access_tokens"
+
+    def ask(jwt: str, where: str = path) -> httpx.Response:
+        return api.post(where, headers={"Authorization": f"Bearer {jwt}"}, json={})
+
+    good = Signer(github.app.id, github.app.private_key, lambda: now)()
+    head, claims, signature = good.split(".")
+    other = Signer(github.app.id, App().private_key, lambda: now)()
+    late = Signer(github.app.id, github.app.private_key, lambda: now - timedelta(hours=1))()
+    for bad in ("x", f"{head}.{claims}.", f"{head}.{claims}x.{signature}", other, late, github.token):
+        assert ask(bad).status_code == 401
+    assert ask(good, "/app/installations/1/access_tokens").status_code == 404
+    answer = ask(good)
+    assert answer.status_code == 201
+    github_contract.check("POST /app/installations/{installation_id}/access_tokens", answer)
+    mine = {"Authorization": f"Bearer {answer.json()['token']}"}
+    assert api.get("/rate_limit", headers=mine).status_code == 200
+    assert api.get("/app/hook/deliveries", headers=mine).status_code == 401
+    assert api.get("/rate_limit").status_code == 401, "the token of a person is worth nothing now"
+    github.app.clock = (now + timedelta(hours=2)).timestamp
+    assert api.get("/rate_limit", headers=mine).status_code == 401
