@@ -6,17 +6,16 @@ URL or a body: httpx's own exceptions hold all three.
 """
 
 import json
-import threading
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
 import httpx
 
-from responder import failpoint
+from responder import deadline, failpoint, trace
 from responder.core.errors import Refused, Unavailable
+from responder.pace import Budget, Circuit
 
 TOO_LARGE = "answer too large"
 """Why an answer beyond its cap is unavailable, however often it is asked for."""
@@ -55,38 +54,6 @@ class Answer:
         return min(float(value), 3600.0) if value.isdecimal() and len(value) < 10 else None
 
 
-class Budget:
-    """At most so many calls a second, evenly spaced; whoever must not wait does not ask.
-
-    Args:
-        calls_per_second: the rate.
-        clock: monotonic seconds.
-        sleep: waits for seconds.
-    """
-
-    def __init__(
-        self,
-        calls_per_second: float,
-        clock: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], None] = time.sleep,
-    ) -> None:
-        self._gap = 1.0 / calls_per_second
-        self._burst = 1.0  # seconds' worth that may be spent at once
-        self._clock = clock
-        self._sleep = sleep
-        self._next = clock() - self._burst
-        self._lock = threading.Lock()
-
-    def wait(self) -> None:
-        """Take one call, waiting for its turn."""
-        with self._lock:
-            now = self._clock()
-            self._next = max(self._next, now - self._burst) + self._gap
-            wait = self._next - now
-        if wait > 0:
-            self._sleep(wait)
-
-
 class Door:
     """Requests to one service.
 
@@ -94,6 +61,7 @@ class Door:
         who: its name in errors, such as ``"openai"``.
         base_url: scheme, host and path prefix; nothing else is ever called.
         budget: how often it may be called.
+        circuit: whether it is worth asking.
         deadline_seconds: for a whole exchange, however slowly it drips.
         transport: for tests.
     """
@@ -104,19 +72,21 @@ class Door:
         base_url: str,
         *,
         budget: Budget | None = None,
+        circuit: Circuit | None = None,
         deadline_seconds: float = 10.0,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
         self.who = who
         self._base = base_url.rstrip("/")
         self._budget = budget
+        self._circuit = circuit or Circuit()
         self._deadline = deadline_seconds
+        limits = httpx.Limits(max_connections=64, max_keepalive_connections=32, keepalive_expiry=60.0)
         self._client = httpx.Client(
-            transport=transport,
+            transport=transport or deadline.Transport(limits),
             follow_redirects=False,
             trust_env=False,
             timeout=httpx.Timeout(deadline_seconds, connect=3.0),
-            limits=httpx.Limits(max_connections=64, max_keepalive_connections=32, keepalive_expiry=60.0),
         )
 
     def close(self) -> None:
@@ -150,10 +120,19 @@ class Door:
         Raises:
             Unavailable: no answer, not all of it, too much of it, or a redirect.
         """
+        if rest := self._circuit.rest_seconds(what):
+            raise Unavailable(self.who, what, "resting", rest)
         if self._budget is not None and not urgent:
             self._budget.wait()
         failpoint.hit(f"{what}.before")
-        answer = self._send(what, method, path, dict(headers), params, body, cap)
+        try:
+            with trace.span("call", what) as seen:
+                answer = self._send(what, method, path, dict(headers), params, body, cap)
+                seen.outcome = trace.of_status(answer.status)
+        except Unavailable as error:
+            self._circuit.answered(well=error.why == TOO_LARGE)
+            raise
+        self._circuit.answered(well=True)
         failpoint.hit(f"{what}.after")
         if 300 <= answer.status < 400 and answer.status != 304:
             raise Unavailable(self.who, what, "redirect")
@@ -179,7 +158,10 @@ class Door:
         """
         answer = self.exchange(what, method, path, headers=headers, params=params, body=body, cap=cap, urgent=urgent)
         if answer.status >= 500 or answer.status in (408, 425, 429):
-            raise Unavailable(self.who, what, f"status {answer.status}", answer.retry_after_seconds)
+            wish = answer.retry_after_seconds
+            if wish and not urgent:  # a deletion's own task waits for it, and no other key's does
+                self._circuit.leave_alone(what, wish)
+            raise Unavailable(self.who, what, f"status {answer.status}", wish)
         if answer.status >= 400:
             raise Refused(self.who, what, answer.status, error_code(answer.json()))
         content = answer.json()
@@ -197,22 +179,22 @@ class Door:
         body: object,
         cap: int,
     ) -> Answer:
-        end = time.monotonic() + self._deadline
         chunks: list[bytes] = []
         size = 0
         try:
             content = None if body is None else json.dumps(body).encode()
             if content is not None:
                 headers["content-type"] = "application/json"
-            with self._client.stream(
-                method, self._base + path, headers=headers, params=params, content=content
-            ) as response:
+            with (
+                deadline.within(self._deadline),
+                self._client.stream(
+                    method, self._base + path, headers=headers, params=params, content=content
+                ) as response,
+            ):
                 for chunk in response.iter_bytes():
                     size += len(chunk)
                     if size > cap:
                         raise Unavailable(self.who, what, TOO_LARGE)
-                    if time.monotonic() > end:
-                        raise Unavailable(self.who, what, "timeout")
                     chunks.append(chunk)
                 return Answer(response.status_code, dict(response.headers), b"".join(chunks))
         except httpx.TimeoutException:

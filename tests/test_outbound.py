@@ -5,12 +5,14 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 
 import httpx
 import pytest
 
 from responder.core.errors import Refused, Unavailable
-from responder.outbound import TOO_LARGE, Answer, Budget, Door, error_code, segment
+from responder.outbound import TOO_LARGE, Answer, Door, error_code, segment
+from responder.pace import Budget, Circuit
 from responder.simulator.openai import OpenAI
 from tests.grown import token
 
@@ -332,3 +334,111 @@ def test_threads_share_one_budget() -> None:
         thread.join()
     assert len(clock.slept) == 20
     assert max(clock.slept) == pytest.approx(2.0)
+
+
+# --- the circuit ---------------------------------------------------------------------------------
+
+
+def test_a_service_that_gives_no_answer_five_times_is_left_alone_and_then_asked_by_one() -> None:
+    """A broken service costs a thread its patience once, and not every caller every time."""
+    clock, asked, well = _Clock(), [], {"now": False}
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        asked.append(clock.now)
+        if not well["now"]:
+            raise httpx.ConnectError("refused", request=request)
+        return httpx.Response(200, json={})
+
+    circuit = Circuit(clock=clock.read)
+    door = Door("fake", "http://fake.example", circuit=circuit, transport=httpx.MockTransport(handler))
+    whys = []
+    for _ in range(7):
+        with pytest.raises(Unavailable) as caught:
+            door.exchange("x", "GET", "/", headers={})
+        whys.append((caught.value.why, caught.value.retry_after_seconds))
+    assert whys == [*[("ConnectError", None)] * 5, *[("resting", 10.0)] * 2]
+    clock.now += 10
+    assert circuit.rest_seconds() == 0, "one may try"
+    assert circuit.rest_seconds() == 10, "and nobody else meanwhile"
+    circuit.answered(well=False)
+    with pytest.raises(Unavailable, match="resting"):
+        door.exchange("x", "GET", "/", headers={})
+    clock.now += 10
+    well["now"] = True
+    door.exchange("x", "GET", "/", headers={})
+    for _ in range(3):
+        door.exchange("x", "GET", "/", headers={})
+    assert len(asked) == 5 + 4
+
+
+@pytest.mark.parametrize("answer", [httpx.Response(500), httpx.Response(401), httpx.Response(200, content=b"x" * 99)])
+def test_an_answer_is_an_answer_however_bad(answer: httpx.Response) -> None:
+    """It cost nobody a wait: only silence opens the circuit, and any answer closes it."""
+    clock = _Clock()
+    said: list[httpx.Response | None] = [None, None, None, None, answer, None, None, None, None, answer]
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        now = said.pop(0)
+        if now is None:
+            raise httpx.ReadTimeout("silence", request=request)
+        return httpx.Response(now.status_code, content=now.content)
+
+    door = Door(
+        "fake", "http://fake.example", circuit=Circuit(clock=clock.read), transport=httpx.MockTransport(handler)
+    )
+    whys = set()
+    while said:
+        with suppress(Unavailable):
+            door.exchange("x", "GET", "/", headers={}, cap=50)
+            continue
+        whys.add(len(said))
+    assert len(whys) >= 8, "every silence was a call, none a rest"
+
+
+def test_one_broken_account_never_delays_another() -> None:
+    """Each has a door of its own, and a circuit with it."""
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        if request.url.host == "broken.example":
+            raise httpx.ConnectError("refused", request=request)
+        return httpx.Response(200, json={})
+
+    transport = httpx.MockTransport(handler)
+    broken = Door("fake", "http://broken.example", transport=transport)
+    good = Door("fake", "http://good.example", transport=transport)
+    for _ in range(20):
+        with pytest.raises(Unavailable):
+            broken.exchange("x", "GET", "/", headers={})
+        assert good.exchange("x", "GET", "/", headers={}).status == 200
+
+
+def test_one_operation_is_left_alone_for_as_long_as_the_service_asks() -> None:
+    """A list that was asked to wait keeps nobody from deleting, nor another list from being read."""
+    clock, asked = _Clock(), []
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        asked.append(request.url.path)
+        return httpx.Response(429 if request.url.path == "/slow" else 200, headers={"retry-after": "30"}, json={})
+
+    door = Door(
+        "fake", "http://fake.example", circuit=Circuit(clock=clock.read), transport=httpx.MockTransport(handler)
+    )
+    for urgent, wait in ((True, 30.0), (True, 30.0), (False, 30.0), (False, 30.0)):
+        with pytest.raises(Unavailable) as caught:
+            door.read("slow", "GET", "/slow", headers={}, urgent=urgent)
+        assert caught.value.retry_after_seconds == wait
+    assert asked == ["/slow"] * 3, "an urgent call's own task waits"
+    door.read("other", "GET", "/other", headers={})
+    clock.now += 30
+    with pytest.raises(Unavailable, match="status 429"):
+        door.read("slow", "GET", "/slow", headers={})
+
+
+def test_headers_that_drip_end_with_the_deadline(server: OpenAI, door: Door) -> None:
+    """A timeout of httpx starts anew with every byte, and headers have no end."""
+    server.faults.add(_ROUTE, "drip", times=3, seconds=60)
+    began = time.monotonic()
+    for _ in range(3):
+        with pytest.raises(Unavailable, match="timeout"):
+            _ask(door)
+    assert time.monotonic() - began < 6
