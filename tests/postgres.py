@@ -43,6 +43,16 @@ def database() -> Iterator[str]:
         _run(server, sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 
 
+@contextmanager
+def settings_for(kind: str) -> Iterator[dict[str, str]]:
+    """The settings of a responder on a fresh database: ``sqlite`` (there are none) or ``postgres``."""
+    if kind == "sqlite":
+        yield {}
+        return
+    with database() as url:
+        yield {"RESPONDER_DATABASE_URL": url}
+
+
 def _run(url: str, statement: sql.Composed) -> None:
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(statement)

@@ -7,6 +7,7 @@ import pytest
 
 from responder.simulator.github_alerts import Alert
 from responder.simulator.openai_objects import Key
+from tests.postgres import settings_for
 from tests.running import eventually
 from tests.town import Scene, Town, town
 
@@ -91,9 +92,12 @@ SCENES = (
 )
 
 
-@pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
-    with town(tmp_path_factory.mktemp("trouble"), 14, *SCENES) as played:
+@pytest.fixture(scope="module", params=["sqlite", "postgres"])
+def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
+    with (
+        settings_for(request.param) as settings,
+        town(tmp_path_factory.mktemp("trouble"), 14, *SCENES, **settings) as played,
+    ):
         yield played
 
 

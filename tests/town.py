@@ -38,7 +38,7 @@ class Town:
         for scene in prepared.values():
             next(scene)
         self.world.github.hook_url = f"{self.group.origin}/hooks/github"
-        self.group.start("serve").wait_until_ready()
+        self.group.prepare().start("serve").wait_until_ready()
         with ThreadPoolExecutor(8) as pool:
             self._results = dict(zip(prepared, pool.map(_finish, prepared.values()), strict=True))
 
