@@ -26,6 +26,8 @@ from typing import Any
 import structlog
 from dbos import DBOS, Serializer, SetEnqueueOptions, SetWorkflowID
 
+from responder import trace
+
 log = structlog.get_logger(__name__)
 
 _VERSION = "1"  # pinned: rows written by an older release of ours must stay runnable
@@ -34,6 +36,9 @@ _THREADS = 32
 _TRIES = 8
 _REAP_SECONDS = 2.0
 _PURGED_AT_ONCE = 500
+
+_NOTICE = "-c tcp_keepalives_idle=5 -c tcp_keepalives_interval=2 -c tcp_keepalives_count=3"
+"""The lock of a machine that is gone is free after eleven seconds, and its tasks are taken over in the next round."""
 
 Plain = str | int
 
@@ -200,7 +205,10 @@ class Engine:
         """Do the work; a failure nobody foresaw is tried again, then handed to a person."""
         task = Task(name, key, tuple(args))
         try:
-            return [[t.name, t.key, list(t.args), t.delay_seconds, 0] for t in self._table[name](*args)]
+            with trace.span("task", name, key) as seen:
+                following = self._table[name](*args)
+                seen.outcome = "done"
+            return [[t.name, t.key, list(t.args), t.delay_seconds, 0] for t in following]
         except Exception as error:  # the boundary at which nothing may end silently
             log.exception("task_failed", task=name, key=key, failures=failures + 1, error=type(error).__name__)
             failed = type(error).__name__
@@ -225,6 +233,7 @@ class Engine:
 
     def _reap(self) -> None:
         """Take over the tasks of processes that died: nobody else will."""
+        self._leases.keep(self.holder)
         rows = DBOS.list_workflows(status=["PENDING"], load_input=False, load_output=False, limit=1000)
         for holder in {row.executor_id for row in rows if row.executor_id} - {self.holder}:
             if self._leases.is_free(holder):
@@ -247,26 +256,33 @@ class _Leases:
     def __init__(self, url: str, folder: Path) -> None:
         self._folder = folder
         self._postgres = None if url.startswith("sqlite") else url
-        self._held: list[Any] = []
+        self._held: Any = None
 
     def take(self, holder: str) -> None:
         if self._postgres is not None:
-            import psycopg  # noqa: PLC0415 -- only where there is a PostgreSQL
-
-            connection = psycopg.connect(self._postgres, autocommit=True)
-            connection.execute("SELECT pg_advisory_lock(hashtextextended(%s, 0))", (holder,))
-            self._held.append(connection)
+            self._held = self._connect()
+            self._held.execute("SELECT pg_advisory_lock(hashtextextended(%s, 0))", (holder,))
             return
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        file = (self._folder / holder).open("w")
-        fcntl.flock(file, fcntl.LOCK_EX)
-        self._held.append(file)
+        self._held = (self._folder / holder).open("w")
+        fcntl.flock(self._held, fcntl.LOCK_EX)
+
+    def keep(self, holder: str) -> None:
+        """Take it again if it was lost: a server that was started anew has forgotten every lock."""
+        if self._postgres is None:
+            return
+        import psycopg  # noqa: PLC0415 -- nothing that SQLite needs
+
+        try:
+            self._held.execute("SELECT 1")
+        except psycopg.Error as error:  # the lock went with the connection
+            log.warning("lease_lost", error=type(error).__name__)
+            self._held.close()
+            self.take(holder)
 
     def is_free(self, holder: str) -> bool:
         if self._postgres is not None:
-            import psycopg  # noqa: PLC0415
-
-            with psycopg.connect(self._postgres, autocommit=True) as connection:
+            with self._connect() as connection:
                 row = connection.execute("SELECT pg_try_advisory_lock(hashtextextended(%s, 0))", (holder,)).fetchone()
                 return bool(row and row[0])  # closing the connection gives it back
         try:
@@ -280,6 +296,11 @@ class _Leases:
         return True
 
     def close(self) -> None:
-        for held in self._held:
-            held.close()
-        self._held.clear()
+        if self._held is not None:
+            self._held.close()
+
+    def _connect(self) -> Any:  # noqa: ANN401 -- a connection of a driver that SQLite does not need
+        """A connection whose loss the server notices: a machine that is gone says no goodbye."""
+        import psycopg  # noqa: PLC0415 -- as above
+
+        return psycopg.connect(self._postgres or "", autocommit=True, connect_timeout=5, options=_NOTICE)

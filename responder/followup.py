@@ -7,12 +7,16 @@ Beside them `assess.assess` asks what the dead key was used for; nothing waits f
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 
 import structlog
 
-from responder import assess, gather, upkeep
+from responder import assess, gather, renewal, upkeep
+from responder.alerts import locate
 from responder.approval import act
+from responder.catch_up import catch_up
+from responder.challenge import challenge
 from responder.core.decision import Action, Disposition
 from responder.core.errors import Refused, Unavailable
 from responder.core.incident import State
@@ -26,11 +30,13 @@ from responder.engine import Task
 from responder.house import House
 from responder.proof import Account
 from responder.respond import (
+    ask_to_revoke,
     contain,
     deal_with,
     pause,
     record_answer,
     remind_of,
+    report_lockout,
     still_due,
 )
 from responder.ruling import GIVE_UP_AFTER, tell_soon
@@ -48,7 +54,22 @@ _FRESH_ENOUGH = timedelta(seconds=30)
 
 def table(house: House) -> Mapping[str, Callable[..., Sequence[Task]]]:
     """Every task by name, for the engine."""
-    tasks = (contain, act, look, revoke, verify, tell, close, remind, assess.assess, *upkeep.TASKS)
+    tasks = (
+        contain,
+        act,
+        look,
+        revoke,
+        verify,
+        tell,
+        close,
+        remind,
+        locate,
+        challenge,
+        assess.assess,
+        catch_up,
+        *upkeep.TASKS,
+        *renewal.TASKS,
+    )
     return {task.__name__: _bind(task, house) for task in tasks}
 
 
@@ -80,12 +101,12 @@ def revoke(house: House, id_: str, attempt: int) -> Sequence[Task]:
         if settled and intent.outcome is not None:  # by hand, or for another incident
             return [*record_answer(house, id_, key, Revocation(intent.outcome, "revoked meanwhile")), *told]
         try:
-            listed = account.provider.is_listed(key)
+            listed = account.inventory.is_listed(key)
         except (Refused, Unavailable) as error:
             log.warning("revocation_unknown", incident=id_, why=str(error))
-            return [again, *told]
+            return [again, *told, *report_lockout(house, account)]
         gone = Revocation(Outcome.REVOKED, "seen gone from the list after our request")
-        answer = account.provider.revoke(key) if listed else gone
+        answer = ask_to_revoke(account, key) if listed else gone
         return [*record_answer(house, id_, key, answer, attempt + 1), *told]
 
 
@@ -100,7 +121,7 @@ def look(house: House, id_: str, number: int) -> Sequence[Task]:
     if record.state is not State.OPEN or record.looks != number or record.decision == Action.REVOKE:
         return still_due(house, record, f"look{number}")
     try:
-        token, lane = gather.recall(house, record), gather.lane_of(house, record)
+        token, lane = gather.recall(house, record), gather.asker_of(house, record)
     except Unavailable:
         return [Task("look", f"look:{id_}:{number}:{house.clock():%H%M%S}", (id_, number), 60.0)]
     with house.locks.alone(record.fingerprint.digest):
@@ -132,7 +153,7 @@ def verify(house: House, id_: str, number: int) -> Sequence[Task]:
         return []
     if record.dead_at is not None:
         return [*still_due(house, record, "dead"), assess.first(id_)]
-    dead, row = _watch(house, record, key, account)
+    dead, row, wish = _watch(house, record, key, account)
     now = house.clock()
     late = now - record.revoked_at >= timedelta(seconds=house.policy.verify_seconds)
     with house.store.begin("verified") as tx:
@@ -149,36 +170,45 @@ def verify(house: House, id_: str, number: int) -> Sequence[Task]:
         return [tell_soon(id_, "dead"), Task("close", f"close:{id_}:dead", (id_, "dead", 0)), assess.first(id_)]
     if now - record.revoked_at >= GIVE_UP_AFTER:
         return [tell_soon(id_, "unverified")]
-    wait = min(1.0 + number / 2, 600.0 if late else 60.0)
+    wait = max(min(1.0 + number / 2, 600.0 if late else 60.0), wish)
     following = [Task("verify", f"verify:{id_}:{number + 1}", (id_, number + 1), wait)]
+    following += report_lockout(house, account)
     return [*following, tell_soon(id_, f"verify{number}")] if late else following
 
 
-def _watch(house: House, record: Record, key: KnownKey, account: Account) -> tuple[bool | None, int]:
-    """Look until it is not seen dead, or was so often enough; the last look, and how many in a row."""
+def _watch(house: House, record: Record, key: KnownKey, account: Account) -> tuple[bool | None, int, float]:
+    """Look until it is not seen dead, or was so often enough; the last look, how many in a row, how long to wait."""
     row = record.dead_in_a_row
     while True:
-        dead = _is_dead(house, record, key, account)
+        dead, wish = _is_dead(house, record, key, account)
         if not dead:
-            return dead, 0 if dead is False else row
+            return dead, 0 if dead is False else row, wish
         row += 1
         if row >= DEAD_IN_A_ROW:
-            return True, row
+            return True, row, wish
         house.sleep(LOOK_SECONDS)
 
 
-def _is_dead(house: House, record: Record, key: KnownKey, account: Account) -> bool | None:
-    """Whether the key is gone from the list and its token, while it can still be had, is dead; None: unknown."""
+def _is_dead(house: House, record: Record, key: KnownKey, account: Account) -> tuple[bool | None, float]:
+    """Whether the key is gone from the list and its token, while it can still be had, is dead; None: unknown.
+
+    Also for how many seconds the provider asked us to wait.
+    """
     try:
-        if account.provider.is_listed(key):
-            return False
+        if account.inventory.is_listed(key):
+            return False, 0.0
         token = gather.recall(house, record)
-    except (Refused, Unavailable) as error:
+    except Refused as error:
         log.warning("not_verified", incident=record.id, why=str(error))
-        return None
+        return None, 0.0
+    except Unavailable as error:
+        log.warning("not_verified", incident=record.id, why=str(error))
+        return None, error.retry_after_seconds or 0.0
     if token is None:
-        return True
-    return {Liveness.DEAD: True, Liveness.LIVE: False}.get(account.probe(token, key).liveness)
+        return True, 0.0
+    verdict = account.probe(token, key)
+    dead = {Liveness.DEAD: True, Liveness.LIVE: False}.get(verdict.liveness)
+    return dead, verdict.retry_after_seconds or 0.0
 
 
 def tell(house: House, about: str, cause: str, attempt: int) -> Sequence[Task]:
@@ -211,7 +241,8 @@ def close(house: House, id_: str, cause: str, attempt: int) -> Sequence[Task]:
             house.reach.github.close_alert(alert, comment)  # type: ignore[union-attr]  # checked above
         except Unavailable as error:
             log.warning("alert_not_closed", incident=id_, why=str(error), **where)
-            return [again]
+            wait = max(again.delay_seconds, error.retry_after_seconds or 0.0)
+            return [replace(again, delay_seconds=wait), *_told_of_alert(house, record)]
         except Refused as error:
             with house.store.begin("alert_refused") as tx:
                 incidents.close_alert(tx, id_, alert, house.clock())
@@ -222,6 +253,15 @@ def close(house: House, id_: str, cause: str, attempt: int) -> Sequence[Task]:
             incidents.close_alert(tx, id_, alert, house.clock())
             incidents.note(tx, id_, "alert_resolved", house.clock(), where)
     return [*_close_if_done(house, id_), tell_soon(id_, f"close-{cause}"), assess.first(id_)]
+
+
+def _told_of_alert(house: House, record: Record) -> Sequence[Task]:
+    """The security team hears of a dead key whose alert cannot be closed for long."""
+    if record.dead_at is None or house.clock() - record.dead_at < house.policy.page_after:
+        return []
+    with house.store.begin("alert_overdue") as tx:
+        owed = _owe_stuck(house, tx, record.id)
+    return [tell_soon(record.id, "alert_overdue")] if owed else []
 
 
 def _close_if_done(house: House, id_: str) -> Sequence[Task]:

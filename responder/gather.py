@@ -4,6 +4,8 @@ Nothing here is kept. What came from GitHub is fetched again; what was sealed is
 opened again, until nobody needs it and it is shredded.
 """
 
+import hashlib
+import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -12,7 +14,8 @@ from responder.core.token import Token, fingerprint
 from responder.house import House
 from responder.scan import Scan
 from responder.seal import unseal
-from responder.sources import Material, doors
+from responder.sources import Material, Part, doors
+from responder.sources.report import asker
 from responder.store import deliveries, incidents
 from responder.store.deliveries import Delivery
 from responder.store.incidents import Record
@@ -34,6 +37,14 @@ def material(house: House, delivery: Delivery, refs: Mapping[str, Any] | None = 
     return door.material(house.reach, delivery.refs if refs is None else refs, opened, delivery.received_at)
 
 
+def hand_on(house: House, delivery: Delivery, part: Part) -> None:
+    """Make a part of a delivery a delivery of its own; once, however often and by whomever it is handed on."""
+    name = hashlib.sha256(json.dumps([part.door, part.refs], sort_keys=True).encode()).hexdigest()[:24]
+    refs = {**part.refs, "of": delivery.whole} | ({"backfill": True} if delivery.backfill else {})
+    with house.store.begin("hand_on") as tx:
+        deliveries.accept(tx, Delivery(f"part_{name}", part.door, delivery.lane, refs, delivery.received_at))
+
+
 def look_through(house: House, piece: Material) -> Scan:
     """Scan one piece."""
     if piece.kind == "diff":
@@ -50,13 +61,17 @@ def recall(house: House, record: Record) -> Token | None:
     away: Unavailable | None = None
     with house.store.read() as tx:
         sightings = incidents.sightings_of(tx, record.id)
+    asked = []
     for sighting in sightings:
         with house.store.read() as tx:
             delivery = deliveries.get(tx, sighting.delivery)
         if delivery is None:
             continue
+        refs = doors()[delivery.source].narrow(delivery.refs, sighting.place)
+        if (delivery.id, refs) in asked:
+            continue  # one answer tells of all places of an alert
+        asked.append((delivery.id, refs))
         try:
-            refs = doors()[delivery.source].narrow(delivery.refs, sighting.place)
             for piece in material(house, delivery, refs):
                 for found in look_through(house, piece).findings:
                     if record.fingerprint.digest in fingerprint(found.token, *house.peppers()).digests:
@@ -70,9 +85,9 @@ def recall(house: House, record: Record) -> Token | None:
     return None
 
 
-def lane_of(house: House, record: Record) -> str:
-    """Who told us first."""
+def asker_of(house: House, record: Record) -> str:
+    """Under which name questions about an incident are counted: that of who told us first."""
     with house.store.read() as tx:
         sightings = incidents.sightings_of(tx, record.id)
         first = deliveries.get(tx, sightings[0].delivery) if sightings else None
-    return first.lane if first is not None else ""
+    return asker(first.lane) if first is not None else ""

@@ -7,10 +7,11 @@ import subprocess
 import sys
 import threading
 from collections.abc import Sequence
+from pathlib import Path
 
 import structlog
 
-from responder import app
+from responder import app, assembly
 from responder.settings import Settings, receiver_environment
 
 logger = structlog.get_logger(__name__)
@@ -19,16 +20,21 @@ _RESTART_SECONDS = 0.5
 _USERS_MISTAKE = 2  # the exit code of settings that cannot be used: starting again would not mend them
 
 
-def run(config: Settings) -> int:
-    """Receiver and worker as one group: whichever dies is started again; both end with us."""
-    app.check_worker(config)
+def run(config: Settings, file: Path | None = None) -> int:
+    """Receiver and worker as one group: whichever dies is started again; both end with us.
+
+    Args:
+        config: the settings.
+        file: where they were read from, if that was said; the worker reads it too.
+    """
+    assembly.check_worker(config)
     app.start_logs(config)
     app.prepare(config)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     halves = {
-        "worker": (["worker"], dict(os.environ)),
+        "worker": (["worker", *(["--config", str(file.absolute())] if file else [])], dict(os.environ)),
         "receiver": (["web"], receiver_environment(config)),
     }
     running: dict[str, subprocess.Popen[bytes]] = {}

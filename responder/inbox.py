@@ -7,16 +7,19 @@ import errno
 import os
 import select
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import structlog
 
-from responder.store import Store, StoreUnavailable, deliveries
-from responder.store.deliveries import Delivery
+from responder.store import Store, StoreUnavailable, deliveries, origins
+from responder.store.deliveries import Delivery, Quota
+from responder.store.origins import Came, Hook
 
 if TYPE_CHECKING:  # the receiver accepts, and must not pay for what executes
     from responder.engine import Engine, Task
@@ -25,6 +28,8 @@ log = structlog.get_logger(__name__)
 
 SWEEP_SECONDS = 1.0
 _CHANNEL = "responder_deliveries"
+_HOUR = timedelta(hours=1)
+_MOST_NOTED = 10_000
 
 
 class Inbox:
@@ -38,19 +43,42 @@ class Inbox:
     def __init__(self, store: Store, folder: Path) -> None:
         self._store = store
         self._bell = folder / "bell"
+        self._noted: dict[Hook | int, datetime] = {}
 
-    def accept(self, delivery: Delivery) -> bool:
+    def accept(self, delivery: Delivery, quotas: Sequence[Quota] = (), came: Came | None = None) -> bool:
         """Put *delivery* on disk and ring; False if it was there already.
+
+        Where it *came* from is noted with it, unless that was done within the hour.
 
         Raises:
             StoreUnavailable: it is not on disk, and must not be acknowledged.
+            Crowded: its lane has used up one of *quotas*; it is not on disk.
         """
+        if not self._store.has_room():
+            raise StoreUnavailable("disk nearly full")
+        if not self._store.is_there():
+            raise StoreUnavailable("database missing")
         with self._store.begin("accept") as tx:
-            new = deliveries.accept(tx, delivery)
+            new = deliveries.accept(tx, delivery, quotas)
+            news = self._news(came, delivery.received_at)
+            if news is not None:
+                origins.note(tx, news, delivery.received_at)
             self._store.notify(tx, _CHANNEL)
+        if news is not None:
+            self._noted |= {one: delivery.received_at for one in (news.hook, news.repository) if one is not None}
         if self._store.is_sqlite:
             _ring(self._bell)
         return new
+
+    def _news(self, came: Came | None, now: datetime) -> Came | None:
+        """What of it was not noted for an hour; None if nothing."""
+        if came is None:
+            return None
+        if len(self._noted) > _MOST_NOTED:
+            self._noted.clear()
+        old = {one for one in (came.hook, came.repository) if one in self._noted and now - self._noted[one] < _HOUR}
+        news = Came(None if came.hook in old else came.hook, None if came.repository in old else came.repository)
+        return news if news.hook is not None or news.repository is not None else None
 
 
 class Waiter:
@@ -60,22 +88,31 @@ class Waiter:
         store: where deliveries are kept.
         folder: the data directory.
         engine: what they are started in.
-        places: how many may be under way at once; of one lane, a third of them.
+        places: how many may be under way at once; of one lane, a third of them; of one source, two thirds.
         task: makes the task for a delivery's id.
+        patience_seconds: after so long without a round that went well it is not going any more.
     """
 
     def __init__(
-        self, store: Store, folder: Path, engine: "Engine", places: int, task: Callable[[str], "Task"]
+        self,
+        store: Store,
+        folder: Path,
+        engine: "Engine",
+        places: int,
+        task: Callable[[str], "Task"],
+        patience_seconds: float = 10.0,
     ) -> None:
         self._store = store
         self._folder = folder
         self._engine = engine
         self._places = places
         self._task = task
-        self._under_way: dict[str, str] = {}
+        self._under_way: dict[str, tuple[str, str]] = {}  # source and lane of each
         self._lock = threading.Lock()
         self._free = threading.Event()
         self._stop = threading.Event()
+        self._patience = patience_seconds
+        self._went_well_at = time.monotonic()
         self._threads = [threading.Thread(target=self._start_for_ever, name="waiter", daemon=True)]
         if store.is_sqlite:
             self._ear = _open_bell(folder / "bell")
@@ -96,6 +133,10 @@ class Waiter:
         with suppress(OSError):  # full of rings, or closed
             os.write(self._ear, b"!")  # what was left waiting because its lane was full may go on
 
+    def is_going(self) -> bool:
+        """Whether what waits is being started: a worker that no longer does that is as good as dead."""
+        return time.monotonic() - self._went_well_at < self._patience
+
     def close(self) -> None:
         """Stop starting anything."""
         self._stop.set()
@@ -108,12 +149,17 @@ class Waiter:
         while not self._stop.is_set():
             try:
                 while self._start_some():
-                    pass
+                    self._went_well_at = time.monotonic()
+                self._went_well_at = time.monotonic()
             except StoreUnavailable as error:
                 log.warning("inbox_unreadable", why=error.why)
+            except Exception as error:  # the engine's own: nobody but this thread would try again
+                log.exception("not_started", error=type(error).__name__)
+                self._stop.wait(SWEEP_SECONDS)
             readable, _, _ = select.select([self._ear], [], [], SWEEP_SECONDS)
             if readable:
-                os.read(self._ear, 65536)
+                with suppress(BlockingIOError):  # somebody else has heard it
+                    os.read(self._ear, 65536)
 
     def _start_some(self) -> bool:
         """Start as many as there are places for; True if there may be more."""
@@ -121,35 +167,62 @@ class Waiter:
             room = self._places - len(self._under_way)
         if room <= 0:
             self._free.clear()
-            self._free.wait(SWEEP_SECONDS)
+            if not self._free.wait(SWEEP_SECONDS):
+                self._leave_what_ended()
             return not self._stop.is_set()
-        ids = self._choose(room)
-        for id_ in ids:
-            self._engine.start(self._task(id_))
-        if ids:
-            with self._store.begin("start") as tx:
-                deliveries.start(tx, ids)
+        with self._store.alone("inbox"):  # or two workers would start the same ones
+            ids = self._choose(room)
+            self._begin(ids)
+            if ids:
+                with self._store.begin("start") as tx:
+                    deliveries.start(tx, ids)
         return bool(ids)
+
+    def _begin(self, ids: Sequence[str]) -> None:
+        """Hand them to the engine; what it does not take has no place."""
+        for number, id_ in enumerate(ids):
+            try:
+                self._engine.start(self._task(id_))
+            except Exception:
+                with self._lock:
+                    for left in ids[number:]:
+                        self._under_way.pop(left, None)
+                raise
+
+    def _leave_what_ended(self) -> None:
+        """Give back the places of deliveries that another worker brought to an end."""
+        with self._lock:
+            mine = list(self._under_way)
+        with self._store.read() as tx:
+            ended = set(mine) - set(deliveries.under_way(tx, mine))
+        with self._lock:
+            for id_ in ended:
+                self._under_way.pop(id_, None)
 
     def _choose(self, room: int) -> Sequence[str]:
         """The next to be started, at most *room*, which have their places from now on.
 
-        No lane has more than a third of all places: whoever fills one with work that takes
-        long must not keep the others waiting until it is done.
+        No lane has more than a third of all places, and no source more than two thirds: whoever fills
+        one, or many, with work that takes long must not keep the others waiting until it is done.
         """
-        most = max(1, self._places // 3)
+        of_a_lane, of_a_source = max(1, self._places // 3), max(1, 2 * self._places // 3)
         with self._lock:
-            taken = Counter(self._under_way.values())
+            sources = Counter(source for source, _ in self._under_way.values())
+            lanes = Counter(lane for _, lane in self._under_way.values())
+        full_lanes = [lane for lane, count in lanes.items() if count >= of_a_lane]
+        full_sources = [source for source, count in sources.items() if count >= of_a_source]
         with self._store.read() as tx:
-            ids = deliveries.next_waiting(tx, room, [lane for lane, count in taken.items() if count >= most])
-            lanes = deliveries.lanes(tx, ids)
+            ids = deliveries.next_waiting(tx, room, full_lanes, full_sources)
+            queues = deliveries.queues(tx, ids)
         chosen = []
         for id_ in ids:
-            if taken[lanes[id_]] < most:
-                taken[lanes[id_]] += 1
+            source, lane = queues[id_]
+            if lanes[lane] < of_a_lane and sources[source] < of_a_source:
+                lanes[lane] += 1
+                sources[source] += 1
                 chosen.append(id_)
         with self._lock:
-            self._under_way |= {id_: lanes[id_] for id_ in chosen}
+            self._under_way |= {id_: queues[id_] for id_ in chosen}
         return chosen
 
     def _listen_for_ever(self) -> None:

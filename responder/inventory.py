@@ -8,6 +8,7 @@ them is missing. What did not change is not written again.
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
@@ -31,6 +32,7 @@ _PATIENCE_SECONDS = 3.0
 _DOUBTED_KEYS, _DOUBTED_SHARE = 5, 0.2
 """A complete list that lacks more keys than both of what was listed before has to be confirmed by a second one."""
 _BURIED_AT_ONCE = 5_000
+_OUR_CREDENTIAL = (401, 403)
 
 
 class Inventory:
@@ -42,6 +44,9 @@ class Inventory:
         protected: key ids, or globs of names, projects and owners, that need a person's approval.
         clock: now, UTC.
         sleep: waits for seconds.
+
+    Attributes:
+        locked_out: the last list was refused to our own credential.
     """
 
     def __init__(
@@ -58,6 +63,7 @@ class Inventory:
         self._clock = clock
         self._sleep = sleep
         self._one_at_a_time = threading.Lock()
+        self.locked_out = False
         self._who = (provider.provider, provider.account)
 
     def candidates(self, seen: Fingerprint) -> Sequence[KnownKey]:
@@ -100,10 +106,20 @@ class Inventory:
         Raises:
             Refused, Unavailable: the provider did not list them.
         """
-        fresh = self._provider.list_project(key)
+        with self._our_credential():
+            fresh = self._provider.list_project(key)
         with self._store.read() as tx:
             proved = keys.fingerprints(tx, key.provider, key.account, key.project, seen.peppers if seen else ())
         return [replace(one, fingerprint=proved.get(one.id)) for one in fresh]
+
+    def is_listed(self, key: KnownKey) -> bool:
+        """Whether the provider lists the key at this moment.
+
+        Raises:
+            Refused, Unavailable: nobody knows.
+        """
+        with self._our_credential():
+            return self._provider.is_listed(key)
 
     def revive(self, key: KnownKey) -> KnownKey:
         """Ask for a key that was taken for gone: listed again if the provider shows it now, else as it was.
@@ -112,7 +128,8 @@ class Inventory:
             Refused, Unavailable: the provider did not list its project.
         """
         asked = self._clock()
-        shown = [one for one in self._provider.list_project(key) if one.id == key.id]
+        with self._our_credential():
+            shown = [one for one in self._provider.list_project(key) if one.id == key.id]
         if shown:
             with self._store.begin("revive") as tx:
                 keys.write(tx, shown, asked)
@@ -178,7 +195,8 @@ class Inventory:
                 return None
         shown, problem, gone = Rows(), None, 0
         try:
-            ours = self._take_in(started, shown)
+            with self._our_credential():
+                ours = self._take_in(started, shown)
         except (Refused, Unavailable) as error:
             ours, problem = True, str(error)
         if ours and problem is None:
@@ -235,6 +253,16 @@ class Inventory:
             with self._store.begin("bury") as tx:
                 gone += keys.bury(tx, *self._who, started, chunk)
         return problem, gone
+
+    @contextmanager
+    def _our_credential(self) -> Iterator[None]:
+        """Notice whether what is asked in the block is refused to it."""
+        try:
+            yield
+        except Refused as error:
+            self.locked_out = error.status in _OUR_CREDENTIAL
+            raise
+        self.locked_out = False
 
     def _tiered(self, key: KnownKey) -> KnownKey:
         """Protected by hand, or by the policy: its id, or a glob of its name, project or owner."""

@@ -14,14 +14,21 @@ import structlog
 from responder.core.errors import Refused, Unavailable
 from responder.core.incident import Event, Incident, LeakedKey, State
 from responder.core.notice import Audience, Channel, Delivery, Notice, Topic
+from responder.core.recipient import within
 from responder.store import Store, Transaction, deliveries, incidents, notices
 
 log = structlog.get_logger(__name__)
 
 _SLOT = timedelta(minutes=10)
 _LATE = timedelta(minutes=1)
+_GATHERED = _SLOT - timedelta(seconds=30)
+"""So long a digest of the past is added to; it is sent a little later."""
 _MOST_OF_A_KIND = 3
-_DIGESTED = frozenset({Topic.HELD, Topic.WAITING, Topic.WARNED, Topic.ALREADY_DEAD})
+_DIGESTED = frozenset(
+    {Topic.HELD, Topic.WAITING, Topic.WARNED, Topic.ALREADY_DEAD, Topic.STUCK, Topic.UNDELIVERED}
+)
+_DIGESTED_OF_THE_PAST = _DIGESTED | {Topic.REVOKED}
+_PAST = "digest_past_"
 _MOST_ATTEMPTS = 60
 """With pauses growing to an hour, two and a half days."""
 
@@ -38,6 +45,10 @@ class Carrier(Protocol):
         """
 
 
+def _slot(now: datetime) -> int:
+    return int(now.timestamp() // _SLOT.total_seconds())
+
+
 @dataclass(frozen=True, slots=True)
 class Outbox:
     """Who is told what, and through what.
@@ -48,6 +59,7 @@ class Outbox:
         channels: to the security team, None if not configured.
         public_url: base of links in notices.
         clock: now, UTC.
+        recipient_domains: where owners may be written to whom only GitHub names.
     """
 
     store: Store
@@ -55,9 +67,14 @@ class Outbox:
     channels: Carrier | None
     public_url: str | None
     clock: Callable[[], datetime]
+    recipient_domains: Sequence[str] = ()
 
     def owe_owner(self, tx: Transaction, about: str, topic: Topic, email: str | None) -> bool:
-        """The key's owner is to be told, where there is an address and a mail server; whether that is news."""
+        """The key's owner is to be told, where there is an address and a mail server; whether that is news.
+
+        Where the provider names no address, the one that GitHub names will do, if it is in a domain of ours.
+        """
+        email = email or self.hinted(tx, about)
         if email is None or self.mail is None:
             return False
         since = self.clock() - _SLOT
@@ -65,24 +82,36 @@ class Outbox:
             return False  # enough to be warned by; what is proved is always told
         return notices.owe(tx, about, Audience.OWNER, topic, Channel.MAIL, email, self.clock())
 
+    def hinted(self, tx: Transaction, about: str) -> str | None:
+        """The owner's address as GitHub names it, if we may write to it."""
+        address = incidents.get(tx, about).hints.get("owner_email")
+        return None if address is None else within(address, self.recipient_domains)
+
     def owe_security(self, tx: Transaction, about: str, topic: Topic, *, always: bool = False) -> bool:
         """The security team is to be told; whether that is news.
 
         Beyond a few messages in ten minutes one digest stands for the rest: a flood of
         made-up tokens must not hide a real one, so what is proved is counted by itself, and
         what is to be told *always* is never put off.
+        What was found by catching up with the past is told in one digest, revoked keys too.
         With no channel configured nobody can be told: that is an error in the log, for each case.
         """
         if self.channels is None:
             log.error("nobody_to_tell", about=about, topic=topic.value)
             return False
         now = self.clock()
-        if topic in _DIGESTED and not always and self._is_flooded(tx, about, topic, now):
-            digest = f"digest_{int(now.timestamp() // _SLOT.total_seconds())}"
+        past = topic in _DIGESTED_OF_THE_PAST and not always and incidents.is_backfill(tx, about)
+        if past or (topic in _DIGESTED and not always and self._is_flooded(tx, about, topic, now)):
+            digest = self._digest_of_the_past(tx, now) if past else f"digest_{_slot(now)}"
             incidents.note(tx, digest, "digested", now, {"incident": about, "topic": topic.value})
-            notices.owe(tx, digest, Audience.SECURITY, Topic.DIGEST, Channel.APPRISE, "security", now)
+            word = Topic.BACKFILL if past else Topic.DIGEST
+            notices.owe(tx, digest, Audience.SECURITY, word, Channel.APPRISE, "security", now)
             return False
         return notices.owe(tx, about, Audience.SECURITY, topic, Channel.APPRISE, "security", now)
+
+    def _digest_of_the_past(self, tx: Transaction, now: datetime) -> str:
+        """The digest that is being gathered, or a new one: what is found at once is told at once."""
+        return notices.gathering(tx, _PAST, now - _GATHERED) or f"{_PAST}{int(now.timestamp())}"
 
     def _is_flooded(self, tx: Transaction, about: str, topic: Topic, now: datetime) -> bool:
         proved = notices.is_about_a_proved_key(tx, about)

@@ -19,8 +19,11 @@ from responder.core.liveness import Liveness, Verdict
 from responder.core.match import Evidence, Match, find, lives_there, prove
 from responder.core.token import Fingerprint, Token
 from responder.inventory import Inventory
+from responder.pace import Budget
 from responder.providers import Ledger, Provider
 
+ASKED_TOO_OFTEN = "asked_too_often"
+"""The code of a verdict for which nobody was asked."""
 _MOST_PROBES = 8
 _ASKS_PER_MINUTE = 10
 _JUST_LISTED = timedelta(minutes=1)
@@ -116,6 +119,7 @@ class Account:
         allowance: how often may be asked for one of them.
         ledger: what they were used for; None where the vendor does not tell.
         control: whether its answers can be believed; None if no control key is configured.
+        budget: how often it may be called, if there is a limit.
     """
 
     provider: Provider
@@ -123,6 +127,7 @@ class Account:
     allowance: Allowance = field(default_factory=Allowance)
     ledger: Ledger | None = None
     control: Control | None = None
+    budget: Budget | None = None
 
     def probe(self, token: Token, key: KnownKey | None) -> Verdict:
         """Ask what *token* opens; an answer that the control does not bear out is none."""
@@ -163,20 +168,27 @@ def identify(
         since: when we were told; a list older than this does not prove an absence.
         lane: who told us; each has an allowance of its own for each candidate.
     """
+    own = next((account for account in accounts if account.provider.runs_on(token)), None)
+    if own is not None:
+        return Finding(own, find(seen, ()), own_key=True)
     findings = []
-    for account in accounts:
+    for account in sorted(accounts, key=lambda one: not find(seen, one.inventory.candidates(seen)).evidence.proof):
         found = _in_account(token, seen, account, since, lane)
-        if found.own_key or found.match.evidence.proof:
+        if found.match.evidence.proof:
             return found
         findings.append(found)
     if not findings:
         return Finding(None, find(seen, ()), refreshed=True)
-    return max(findings, key=lambda found: (found.match.evidence, bool(found.match.keys), not found.refreshed))
+    return max(findings, key=_what_counts)
+
+
+def _what_counts(found: Finding) -> tuple[Evidence, bool, bool]:
+    """The order of findings that prove nothing: it is nobody's only if no account leaves it open."""
+    is_open = not found.match.disproved
+    return found.match.evidence, is_open and bool(found.match.keys), is_open and not found.refreshed
 
 
 def _in_account(token: Token, seen: Fingerprint, account: Account, since: datetime, lane: str) -> Finding:
-    if account.provider.runs_on(token):
-        return Finding(account, find(seen, ()), own_key=True)
     first = _with_what_is_known(token, seen, account, lane, refreshed=False)
     elsewhere = first.verdict is not None and first.verdict.elsewhere
     settled = bool(first.match.keys) and not elsewhere and not _unlisted(first)
@@ -226,7 +238,7 @@ def _probe(token: Token, candidates: Sequence[KnownKey], account: Account, lane:
     verdict = Verdict(Liveness.UNKNOWN, "not_asked")
     for key in one_per_project[:_MOST_PROBES]:
         if not account.allowance.take(f"{lane} {key.id}"):
-            return Verdict(Liveness.UNKNOWN, "asked_too_often")
+            return Verdict(Liveness.UNKNOWN, ASKED_TOO_OFTEN)
         verdict = account.probe(token, key)
         if not verdict.elsewhere:
             return verdict

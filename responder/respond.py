@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from responder import gather
+from responder import alerts, gather
 from responder.core.decision import SECOND_LOOK_SECONDS, Action, Case, Disposition, decide
 from responder.core.errors import Refused, Unavailable
 from responder.core.incident import State
@@ -26,12 +26,14 @@ from responder.core.sighting import Sighting
 from responder.core.token import Fingerprint, Token, fingerprint
 from responder.engine import Task
 from responder.house import House
-from responder.proof import Account, identify
+from responder.proof import ASKED_TOO_OFTEN, Account, Finding, identify
 from responder.ruling import GIVE_UP_AFTER, standing_after, tell_soon, write_down
 from responder.scan import Finding as Found
 from responder.sources import Material
+from responder.sources.report import asker
 from responder.store import Transaction, deliveries, incidents, revocations
 from responder.store.deliveries import Delivery
+from responder.store.dialect import alone
 from responder.store.incidents import Record
 
 log = structlog.get_logger(__name__)
@@ -62,6 +64,9 @@ def contain(house: House, delivery_id: str, attempt: int = 0) -> Sequence[Task]:
             if piece.gap is not None:
                 gaps.append(piece.gap)
                 continue
+            if piece.part is not None:
+                gather.hand_on(house, delivery, piece.part)
+                continue
             scan = gather.look_through(house, piece)
             unread += [skipped.reason for skipped in scan.skipped]
             for found in scan.findings:
@@ -86,13 +91,17 @@ def _take_in(house: House, delivery: Delivery, piece: Material, found: Found) ->
     with house.locks.alone(seen.digest):
         with house.store.begin("join") as tx:
             provider, account = found.provider or "unknown", accounts[0].provider.account if accounts else ""
-            joined = incidents.join(tx, seen, provider, account, sighting, delivery.received_at)
+            joined = incidents.join(
+                tx, seen, provider, account, sighting, delivery.received_at, backfill=delivery.backfill
+            )
             record = incidents.get(tx, joined.incident_id)
-        if record.decision == Action.REVOKE or record.state in (State.HELD, State.CONTAINED):
-            return still_due(house, record, delivery.id)
-        if record.state is State.CLOSED and record.disposition != Disposition.NOT_OURS:
-            return still_due(house, record, delivery.id)
-        return deal_with(house, record, token, seen, accounts, delivery.received_at, delivery.lane)
+            besides: Sequence[Task] = []
+            if piece.alert is not None and piece.news is not None:
+                besides = alerts.heed(house, tx, record, piece.alert, piece.news, delivery)
+        if not alerts.wants_another_look(record, piece.news):
+            return [*still_due(house, record, delivery.id), *besides]
+        following = deal_with(house, record, token, seen, accounts, delivery.received_at, asker(delivery.lane))
+        return [*following, *besides]
 
 
 def still_due(house: House, record: Record, cause: str) -> Sequence[Task]:
@@ -140,31 +149,67 @@ def deal_with(
     looked_dead_at = record.looked_dead_at
     if found.verdict is not None and found.verdict.liveness is Liveness.DEAD:
         looked_dead_at = looked_dead_at or now
-    elif found.verdict is not None and found.verdict.liveness is Liveness.LIVE:
-        looked_dead_at = None
-    with house.locks.alone("breaker"):  # counted and written down by one at a time, or a burst would slip through
-        with house.store.read() as tx:
-            busy = revocations.since(tx, now - timedelta(hours=1)) >= house.policy.max_revokes_per_hour
+    elif found.verdict is not None and found.verdict.code != ASKED_TOO_OFTEN:
+        looked_dead_at = None  # an outage in between makes both looks doubtful
+    dead_before = looked_dead_at is not None and now - looked_dead_at >= timedelta(seconds=SECOND_LOOK_SECONDS)
+    dead_before = dead_before and _still_answers_us(found)
+    with house.store.begin("decide") as tx:
+        busy = found.match.evidence.proof and _breaker_is_open(house, tx, now)
         case = Case(
             found.match,
             found.verdict,
             own_key=found.own_key,
             reachable=bool(accounts),
             refreshed=found.refreshed,
-            dead_before=looked_dead_at is not None and now - looked_dead_at >= timedelta(seconds=SECOND_LOOK_SECONDS),
+            dead_before=dead_before,
             legacy=seen.family in _LEGACY,
             breaker_open=busy,
             stopped=house.stopped(),
         )
         decision = decide(case)
         standing = standing_after(house, record, decision, looked_dead_at)
-        following, ours_to_revoke = write_down(house, record, found, decision, standing)
+        following, ours_to_revoke = write_down(house, tx, record, found, decision, standing)
+    log.info("decided", incident=record.id, decision=decision.action.value, evidence=found.match.evidence.word)
+    following = [*following, *(task for account in accounts for task in report_lockout(house, account))]
     key = found.match.key
     if ours_to_revoke and key is not None and found.account is not None:
-        return [*following, *record_answer(house, record.id, key, found.account.provider.revoke(key))]
+        return [*following, *record_answer(house, record.id, key, ask_to_revoke(found.account, key))]
     if decision.action is Action.REVOKE and not standing.would:
         return [*following, Task("revoke", f"revoke:{record.id}:{record.looks}", (record.id, 0))]
     return following
+
+
+def _still_answers_us(found: Finding) -> bool:
+    """Whether the provider lists keys for us: an outage that calls every token invalid calls our own key so too."""
+    if found.account is None or not found.match.keys:
+        return True
+    try:
+        found.account.inventory.is_listed(found.match.keys[0])
+    except (Refused, Unavailable):
+        return False
+    return True
+
+
+def _breaker_is_open(house: House, tx: Transaction, now: datetime) -> bool:
+    """Whether as many keys were revoked this hour as policy allows.
+
+    Counted and written down by one transaction at a time, in whatever process, or a burst would slip through.
+    """
+    alone(tx, "breaker")
+    return revocations.since(tx, now - timedelta(hours=1)) >= house.policy.max_revokes_per_hour
+
+
+def ask_to_revoke(account: Account, key: KnownKey) -> Revocation:
+    """Have the provider revoke *key*; that it is gone already is believed once the list says so too."""
+    answer = account.provider.revoke(key)
+    if answer.outcome is not Outcome.ALREADY_GONE:
+        return answer
+    try:
+        if not account.inventory.is_listed(key):
+            return answer
+    except (Refused, Unavailable) as error:
+        return Revocation(Outcome.UNKNOWN, f"{answer.detail}, and the list cannot be read: {type(error).__name__}")
+    return Revocation(Outcome.UNKNOWN, f"{answer.detail}, but the list still shows it")
 
 
 def record_answer(house: House, id_: str, key: KnownKey, answer: Revocation, attempt: int = 0) -> Sequence[Task]:
@@ -241,7 +286,7 @@ def _end(
         missing = "; ".join([*gaps, *unread][:5])
         deliveries.end(tx, delivery.id, f"{outcome}; not read: {missing}" if missing else outcome, house.clock())
         if gaps:
-            report_stuck(house, tx, delivery.id, f"Not everything could be fetched: {'; '.join(gaps[:5])}.")
+            report_stuck(house, tx, delivery.whole, f"Not everything could be fetched: {'; '.join(gaps[:5])}.")
         deliveries.shred(tx, incidents.idle_deliveries(tx))
     log.info(
         "delivery_handled",
@@ -251,7 +296,7 @@ def _end(
         gaps=len(gaps),
         unread=len(unread),
     )
-    return [tell_soon(delivery.id, "gaps")] if gaps else []
+    return [tell_soon(delivery.whole, "gaps")] if gaps else []
 
 
 def _again(house: House, delivery: Delivery, attempt: int, error: Unavailable) -> Sequence[Task]:
@@ -264,8 +309,8 @@ def _again(house: House, delivery: Delivery, attempt: int, error: Unavailable) -
     log.warning("delivery_delayed", delivery=delivery.id, why=str(error), attempt=attempt)
     if age >= house.policy.page_after:
         with house.store.begin("overdue") as tx:
-            report_stuck(house, tx, delivery.id, f"Cannot be fetched yet, still trying: {error}.")
-        following.append(tell_soon(delivery.id, f"overdue{attempt}"))
+            report_stuck(house, tx, delivery.whole, f"Cannot be fetched yet, still trying: {error}.")
+        following.append(tell_soon(delivery.whole, f"overdue{attempt}"))
     return following
 
 
@@ -275,22 +320,34 @@ def _stuck(house: House, delivery: Delivery, attempt: int, error: Refused) -> Se
     if error.status not in _OUR_CREDENTIAL or expired:
         return _fail(house, delivery, f"Cannot be fetched: {error}.")
     with house.store.begin("stuck") as tx:
-        report_stuck(house, tx, delivery.id, f"Our own credential was refused: {error}.")
-    return [_contain_later(delivery.id, attempt + 1, 60.0), tell_soon(delivery.id, f"stuck{attempt}")]
+        report_stuck(house, tx, delivery.whole, f"Our own credential was refused: {error}.")
+    return [_contain_later(delivery.id, attempt + 1, 60.0), tell_soon(delivery.whole, f"stuck{attempt}")]
 
 
 def _fail(house: House, delivery: Delivery, why: str) -> Sequence[Task]:
     with house.store.begin("failed") as tx:
         deliveries.end(tx, delivery.id, why, house.clock(), failed=True)
-        report_stuck(house, tx, delivery.id, why)
-    return [tell_soon(delivery.id, "failed")]
+        report_stuck(house, tx, delivery.whole, why)
+    return [tell_soon(delivery.whole, "failed")]
 
 
-def report_stuck(house: House, tx: Transaction, about: str, why: str) -> None:
-    """Owe the security team a word about what cannot go on without them; once."""
+def report_stuck(house: House, tx: Transaction, about: str, why: str, *, always: bool = False) -> None:
+    """Owe the security team a word about what cannot go on without them, once; *always*: whatever else they hear."""
     if not incidents.noted(tx, about, "stuck"):
         incidents.note(tx, about, "stuck", house.clock(), {"why": why})
-    house.outbox.owe_security(tx, about, Topic.STUCK)
+    house.outbox.owe_security(tx, about, Topic.STUCK, always=always)
+
+
+def report_lockout(house: House, account: Account) -> Sequence[Task]:
+    """Tell the security team, once a day, that a provider refuses our own credential; nothing if it does not."""
+    if not account.inventory.locked_out:
+        return []
+    who = (account.provider.provider, account.provider.account)
+    about = f"lockout_{who[0]}_{who[1]}_{house.clock():%Y%m%d}"
+    with house.store.begin("lockout") as tx:
+        why = f"{who[0]} refuses our own admin key (account {who[1]}): until it is replaced, no leak can be revoked."
+        report_stuck(house, tx, about, why, always=True)
+    return [tell_soon(about, "lockout")]
 
 
 def give_up(house: House, task: Task, error: str) -> Sequence[Task]:
@@ -309,9 +366,13 @@ def pause(attempt: int) -> float:
 
 
 def contain_now(delivery_id: str) -> Task:
-    """The task of a delivery that has just arrived; a person's word is a delivery too."""
+    """The task of a delivery that has just arrived; a person's word is one too, and so is a question for keys."""
     if delivery_id.startswith("act_"):
         return Task("act", f"act:{delivery_id}", (delivery_id,))
+    if delivery_id.startswith("catch_"):
+        return Task("catch_up", f"catch_up:{delivery_id}", (delivery_id,))
+    if delivery_id.startswith("keys_"):
+        return Task("fetch_keys", f"fetch:{delivery_id}", (delivery_id,))
     return Task("contain", f"contain:{delivery_id}:0", (delivery_id, 0))
 
 

@@ -8,9 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-import structlog
-
-from responder.core.decision import SECOND_LOOK_SECONDS, Action, Decision, Disposition, Urgency
+from responder.core.decision import Action, Decision, Disposition, Urgency
 from responder.core.incident import State
 from responder.core.notice import Topic
 from responder.engine import Task
@@ -19,9 +17,8 @@ from responder.proof import Finding
 from responder.store import Transaction, deliveries, incidents, revocations
 from responder.store.incidents import Record
 
-log = structlog.get_logger(__name__)
-
 GIVE_UP_AFTER = timedelta(hours=72)
+_LONGEST_PAUSE_SECONDS = 300.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +50,8 @@ def standing_after(house: House, record: Record, decision: Decision, looked_dead
     waited = timedelta() if waiting_since is None else now - waiting_since
     if waited >= GIVE_UP_AFTER:
         again = None
-    elif again is not None and again < SECOND_LOOK_SECONDS:
-        again = min(max(again, waited.total_seconds() / 4), 300.0)
+    elif again is not None:
+        again = max(again, min(waited.total_seconds() / 4, _LONGEST_PAUSE_SECONDS))
     held = would or (decision.action is Action.HOLD and again is None)
     closed = decision.disposition is not None
     overdue = waited >= house.policy.page_after and looked_dead_at is None
@@ -69,36 +66,34 @@ def standing_after(house: House, record: Record, decision: Decision, looked_dead
 
 
 def write_down(
-    house: House, record: Record, found: Finding, decision: Decision, standing: Standing
+    house: House, tx: Transaction, record: Record, found: Finding, decision: Decision, standing: Standing
 ) -> tuple[Sequence[Task], bool]:
-    """One transaction: the decision, the intent to revoke, and whom to tell; what follows, and whether to revoke."""
+    """Into *tx*: the decision, the intent to revoke, and whom to tell; what follows, and whether to revoke."""
     now, id_, word = house.clock(), record.id, found.match.evidence.word
     key = found.match.key if found.match.evidence.proof else None
     ours_to_revoke = False
-    with house.store.begin("decide") as tx:
-        if key is not None:
-            incidents.name_key(tx, id_, key)
-        _narrate(tx, record, found, decision, standing, now)
-        incidents.change(
-            tx,
-            id_,
-            state=standing.state.value,
-            evidence=word,
-            decision=decision.action.value,
-            reason=decision.reason,
-            disposition=decision.disposition and decision.disposition.value,
-            looked_dead_at=standing.looked_dead_at,
-            undecided_since=standing.waiting_since,
-            looks=record.looks + 1,
-            closed_at=now if standing.state is State.CLOSED else None,
-        )
-        if standing.state is State.CLOSED:
-            deliveries.shred(tx, incidents.idle_deliveries(tx))
-        if decision.action is Action.REVOKE and not standing.would and key is not None:
-            ours_to_revoke = revocations.intend(tx, key.provider, key.account, key.id, id_, house.holder, now)
-            incidents.note(tx, id_, "revoke_requested", now, {"key": key.id})
-        owed = _owe_for(house, tx, id_, found, decision, page=standing.page)
-    log.info("decided", incident=id_, decision=decision.action.value, evidence=word, state=standing.state.value)
+    if key is not None:
+        incidents.name_key(tx, id_, key)
+    _narrate(tx, record, found, decision, standing, now)
+    incidents.change(
+        tx,
+        id_,
+        state=standing.state.value,
+        evidence=word,
+        decision=decision.action.value,
+        reason=decision.reason,
+        disposition=decision.disposition and decision.disposition.value,
+        looked_dead_at=standing.looked_dead_at,
+        undecided_since=standing.waiting_since,
+        looks=record.looks + 1,
+        closed_at=now if standing.state is State.CLOSED else None,
+    )
+    if standing.state is State.CLOSED:
+        deliveries.shred(tx, incidents.idle_deliveries(tx))
+    if decision.action is Action.REVOKE and not standing.would and key is not None:
+        ours_to_revoke = revocations.intend(tx, key.provider, key.account, key.id, id_, house.holder, now)
+        incidents.note(tx, id_, "revoke_requested", now, {"key": key.id})
+    owed = _owe_for(house, tx, id_, found, decision, page=standing.page)
     return _following(house, record, found, decision, standing, owed), ours_to_revoke
 
 
@@ -141,14 +136,18 @@ def _owe_for(house: House, tx: Transaction, id_: str, found: Finding, decision: 
         owed |= house.outbox.owe_security(tx, id_, Topic.HELD, always=found.own_key)
     elif decision.disposition is Disposition.ALREADY_DEAD and found.match.evidence.proof:  # a forgery is no news
         owed |= house.outbox.owe_security(tx, id_, Topic.ALREADY_DEAD)
-    if not decision.tell_owner or (decision.action is Action.REVOKE and house.policy.enforce):
+    if decision.action is Action.REVOKE and house.policy.enforce:
         return owed
     if decision.disposition is Disposition.ALREADY_DEAD:
         topic = Topic.ALREADY_DEAD
     else:
         topic = Topic.WARNED if decision.look_again_seconds is not None else Topic.HELD
-    for email in sorted({key.owner.email for key in found.match.keys if key.owner.email}):
-        owed |= house.outbox.owe_owner(tx, id_, topic, email)
+    addresses = {key.owner.email for key in found.match.keys if key.owner.email} if decision.tell_owner else set()
+    nobody_else = topic is Topic.HELD or (decision.tell_owner and not addresses)  # held, or in no list of ours
+    if nobody_else and (hinted := house.outbox.hinted(tx, id_)):
+        addresses.add(hinted)
+    for address in sorted(addresses):
+        owed |= house.outbox.owe_owner(tx, id_, topic, address)
     return owed
 
 

@@ -5,17 +5,32 @@ no line ever repeats a value: most of them are secrets.
 """
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
 
 PREFIX = "RESPONDER_"
 _NOT_SETTINGS = frozenset({"RESPONDER_CONFIG", "RESPONDER_FAILPOINT"})
+_HARMLESS = re.compile(
+    r"PATH|HOME|LANG|LANGUAGE|LC_\w+|TZ|TZDIR|TMPDIR|VIRTUAL_ENV|LD_LIBRARY_PATH|SSL_CERT_(?:FILE|DIR)|PYTHON\w*|PG\w+"
+)
+"""What a receiver inherits besides our own: what Python needs to run, and libpq to connect."""
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+_SIGNING_KEY = re.compile(r"whsec_(?:[A-Za-z0-9+/]{4}){6,}(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?\Z")
 
 
 class SettingsError(Exception):
@@ -25,6 +40,11 @@ class SettingsError(Exception):
 def is_loopback(url: str) -> bool:
     """Whether *url* names this machine."""
     return (urlsplit(url).hostname or "") in _LOOPBACK
+
+
+def is_same_host(one: str, other: str) -> bool:
+    """Whether two URLs lead to the same server, port and scheme included."""
+    return urlsplit(one)[:2] == urlsplit(other)[:2]
 
 
 def _split(value: object) -> object:
@@ -45,6 +65,13 @@ def _base_url(value: object) -> object:
 BaseUrl = Annotated[str, BeforeValidator(_base_url)]
 Words = Annotated[tuple[str, ...], BeforeValidator(_split)]
 Secrets = Annotated[tuple[SecretStr, ...], BeforeValidator(_split)]
+
+
+def _signing_keys(secrets: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+    values = [secret.get_secret_value() for secret in secrets]
+    if any(value.startswith("whsec_") and not _SIGNING_KEY.match(value) for value in values):
+        raise ValueError("what follows whsec_ must be base64")
+    return secrets
 
 
 class Section(BaseModel):
@@ -78,7 +105,7 @@ class GitLab(Section):
 
     url: BaseUrl | None = None
     token: SecretStr | None = None
-    webhook_secret: Secrets = ()
+    webhook_secret: Annotated[Secrets, AfterValidator(_signing_keys)] = ()
     revocation_token: Secrets = ()
 
 
@@ -135,6 +162,19 @@ class Retention(Section):
     incident_days: float = Field(default=0, ge=0)
 
 
+class Metrics(Section):
+    """Where a worker shows its metrics, and the bearer for which a receiver does."""
+
+    bind: str | None = Field(default=None, pattern=r"^.+:\d{1,5}$")
+    token: SecretStr | None = Field(default=None, min_length=16)
+
+
+class Otel(Section):
+    """Where traces go; needs the extra ``otel``."""
+
+    endpoint: BaseUrl | None = None
+
+
 class CatchUp(Section):
     """How often what webhooks missed is looked for."""
 
@@ -161,6 +201,8 @@ class Settings(Section):
     inventory: Inventory = Inventory()
     catch_up: CatchUp = CatchUp()
     retention: Retention = Retention()
+    metrics: Metrics = Metrics()
+    otel: Otel = Otel()
 
     @model_validator(mode="after")
     def _possible(self) -> "Settings":
@@ -209,7 +251,7 @@ class Settings(Section):
         found = [*self.github.webhook_secret, *self.gitlab.webhook_secret, *self.gitlab.revocation_token]
         found += [*self.reports.tokens, *self.notify.urls]
         single = [self.github.token, self.github.private_key, self.gitlab.token]
-        single += [self.openai.admin_key, self.openai.canary_key]
+        single += [self.openai.admin_key, self.openai.canary_key, self.metrics.token]
         found += [s for s in single if s is not None]
         mail = urlsplit(self.mail.url.get_secret_value()).password if self.mail.url else None
         database = urlsplit(self.store_url).password
@@ -245,14 +287,13 @@ def failpoint(environ: Mapping[str, str] | None = None) -> str:
 
 
 def receiver_environment(settings: Settings, environ: Mapping[str, str] | None = None) -> dict[str, str]:
-    """The environment of a receiver: the process's own, with nothing of ours but what a receiver needs.
+    """The environment of a receiver: nothing but what a receiver needs, of ours or of anybody's.
 
-    It holds no provider or GitHub credential, so that who takes over the receiver has none.
+    It holds no provider or GitHub credential, so that who takes over the receiver has none: neither ours, nor
+    one that lies about in the environment for another program.
     """
     env = os.environ if environ is None else environ
-    kept = {
-        name: value for name, value in env.items() if not name.startswith(PREFIX) or name == "RESPONDER_FAILPOINT"
-    }
+    kept = {name: value for name, value in env.items() if _HARMLESS.fullmatch(name) or name == "RESPONDER_FAILPOINT"}
     kept |= {
         "RESPONDER_CONFIG": os.devnull,
         "RESPONDER_MODE": settings.mode,
@@ -276,6 +317,7 @@ def receiver_environment(settings: Settings, environ: Mapping[str, str] | None =
         "GITLAB__WEBHOOK_SECRET": settings.gitlab.webhook_secret,
         "GITLAB__REVOCATION_TOKEN": settings.gitlab.revocation_token,
         "REPORTS__TOKENS": settings.reports.tokens,
+        "METRICS__TOKEN": (settings.metrics.token,) if settings.metrics.token is not None else (),
     }
     return kept | {
         PREFIX + name: ",".join(one.get_secret_value() for one in secrets)

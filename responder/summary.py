@@ -25,8 +25,8 @@ from responder.notify.words import (
     instant,
     moment,
     outcome,
+    place_name,
     provider_name,
-    source_name,
 )
 
 _MOST_MODELS = 10
@@ -43,6 +43,7 @@ def markdown(incident: Incident) -> str:
         _table(("Fact", "Value"), _facts(incident)),
         "## How fast",
         _bullets(_clocks(incident)),
+        *_hints(incident),
         "## Where it was seen",
         _bullets([_place(seen) for seen in incident.sightings]),
         "## What happened when (UTC)",
@@ -105,6 +106,7 @@ def _facts(incident: Incident) -> list[tuple[str, str]]:
         ("Kind of key", _code(incident.family)),
         ("Created", _when(key.created_at)),
         ("Last used", _when(key.last_used_at)),
+        ("Severity", incident.severity),
         ("State", incident.state.value),
         ("Outcome", _prose((incident.disposition or "none yet").replace("_", " "))),
         ("Evidence", _prose(incident.evidence.replace("_", " "))),
@@ -130,10 +132,16 @@ def _clocks(incident: Incident) -> list[str]:
     ]
 
 
+def _hints(incident: Incident) -> list[str]:
+    """What GitHub says of the key: nothing at all unless it says something."""
+    said = [f"{_prose(name.replace('_', ' '))}: {_code(value)}" for name, value in incident.hints.items()]
+    return ["## What GitHub says of it (not checked)", _bullets(said)] if said else []
+
+
 def _place(seen: Sighting) -> str:
     """A reporter's address is shown, not linked: anybody can report, with any address."""
     address = link(seen.where)
-    told = f"{source_name(seen.source)}, {instant(seen.at)}"
+    told = f"{_prose(place_name(seen))}, {instant(seen.at)}"
     if seen.where is None:
         return told
     if address is not None and seen.source is not Source.REPORT:
@@ -235,7 +243,9 @@ def _open(incident: Incident) -> list[str]:
         items.append("Delete the key by hand, or leave observe mode.")
     if known is Outcome.UNTOUCHED and incident.state is State.OPEN:
         items.append("Not decided for good; the responder keeps looking.")
-    if any(seen.alert for seen in incident.sightings) and incident.first("alert_resolved") is None:
+    if any(seen.alert for seen in incident.sightings) and (
+        incident.first("alert_resolved") is None or incident.first("alert_left_open") is not None
+    ):
         items.append("The alert at GitHub is not closed.")
     items.extend(
         f"The message to {_code(notice.to)} ({notice.topic.value.replace('_', ' ')}) "

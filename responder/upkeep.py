@@ -10,37 +10,68 @@ from datetime import timedelta
 
 import structlog
 
+from responder.core.incident import State
 from responder.engine import Task
 from responder.house import House
-from responder.respond import report_stuck
+from responder.respond import report_lockout, report_stuck
 from responder.ruling import tell_soon
-from responder.store import audit, deliveries, incidents, retention
+from responder.store import audit, deliveries, incidents, keys, retention
 
 log = structlog.get_logger(__name__)
 
 _SEALED_AT_MOST = timedelta(hours=72)
+_LISTED_LATE = timedelta(days=3)
+"""For so long a key that a list failed to show is waited for."""
 _LONGER = timedelta(days=1)
 """A delivery is kept longer than its tasks: while it is there it is not taken in, and while they are, not started."""
 
 
 def sync(house: House, provider: str, account: str) -> Sequence[Task]:
-    """Bring an account's known keys up to date."""
+    """Bring an account's known keys up to date, and see to what that shows."""
     for one in house.accounts.get(provider, ()):
         if one.provider.account == account:
             one.inventory.sync()
+            return [*report_lockout(house, one), *_look_again(house, provider)]
     return []
+
+
+def _look_again(house: House, provider: str) -> Sequence[Task]:
+    """Look again at tokens that looked like no key of ours when a list was behind, and look like one now."""
+    now = house.clock()
+    with house.store.read() as tx:
+        late = keys.listed_late(tx, provider, now - _LISTED_LATE)
+    if not late:
+        return []
+    with house.store.begin("listed_late") as tx:
+        for id_ in late:
+            incidents.change(tx, id_, state=State.OPEN.value, disposition=None, closed_at=None)
+            incidents.note(tx, id_, "listed_late", now)
+        looks = {id_: incidents.get(tx, id_).looks for id_ in late}
+    return [Task("look", f"look:{id_}:{number}", (id_, number)) for id_, number in looks.items()]
 
 
 def sweep(house: House) -> Sequence[Task]:
     """Send what is pending although its own tasks should have sent it: nothing ends silently."""
     slot = int(house.clock().timestamp()) // 60
+    following = _look_for_room(house)
     for account in (one for accounts in house.accounts.values() for one in accounts):
         if account.control is not None and (problem := account.control.problem()):
             about = f"control_{account.provider.provider}_{account.provider.account}_{house.clock():%Y%m%d}"
             with house.store.begin("control") as tx:
                 why = f"Tokens cannot be checked, so leaks are held instead of revoked: {problem}."
-                report_stuck(house, tx, about, why)
-    return [tell_soon(about, f"sweep{slot}") for about in house.outbox.overdue()]
+                report_stuck(house, tx, about, why, always=True)
+    return [*following, *(tell_soon(about, f"sweep{slot}") for about in house.outbox.overdue())]
+
+
+def _look_for_room(house: House) -> Sequence[Task]:
+    """Tell the security team, once a day, that the disk is nearly full; what is on it is worked through."""
+    if house.store.has_room():
+        return []
+    about = f"disk_{house.clock():%Y%m%d}"
+    with house.store.begin("nearly_full") as tx:
+        why = "The disk is nearly full: until there is room, deliveries are refused with 503."
+        report_stuck(house, tx, about, why, always=True)
+    return [tell_soon(about, "nearly_full")]
 
 
 def tidy(house: House) -> Sequence[Task]:

@@ -14,6 +14,7 @@ from responder.simulator import World
 from responder.simulator.openai_objects import Key
 from responder.store import deliveries, keys
 from responder.store.tables import incidents
+from tests.hook import somebody
 from tests.running import Group, eventually
 
 _AT_ONCE = 4
@@ -49,7 +50,7 @@ class Flood:
 
 
 def play(world: World, group: Group, forgeries: int, victims: int, a_report: int, patience_seconds: float) -> Flood:
-    """Flood a group that is not started yet.
+    """Flood a group that is not started yet, each report from an address of its own, so that no quota is used up.
 
     Args:
         world: simulated services.
@@ -63,6 +64,7 @@ def play(world: World, group: Group, forgeries: int, victims: int, a_report: int
     owned = [openai.add_key(f"key {n}", owner=openai.add_user(f"U{n}", f"u{n}@acme.example")) for n in range(victims)]
     result.real = openai.add_key("real", owner=openai.add_user("Ria", "ria@acme.example"))
     repository = world.github.add_repository("service")
+    group.environment["RESPONDER_TRUSTED_PROXIES"] = "1"
     group.start("serve").wait_until_ready()
     world.github.hook_url = f"{group.origin}/hooks/github"
     eventually(lambda: _known(group) > victims, "the keys to be listed")
@@ -100,8 +102,9 @@ def _tell(origin: str, bodies: list[list[str]]) -> None:
 
     def tell(body: list[str]) -> None:
         with_one = {"token": body[0]} if len(body) == 1 else {"tokens": body}
+        caller = somebody()
         while True:
-            answer = client.post("/v1/reports", json=with_one)
+            answer = client.post("/v1/reports", json=with_one, headers=caller)
             if answer.status_code != 503:
                 break
             time.sleep(0.2)

@@ -2,7 +2,9 @@
 
 import hashlib
 import hmac
+import ipaddress
 import json
+import secrets
 import socket
 import uuid
 from collections.abc import Mapping
@@ -34,6 +36,11 @@ def alert(**changes: Any) -> dict[str, Any]:
     """The least that is an alert."""
     whole = {"action": "created", "alert": {"number": 3}, "repository": {"id": 7}} | changes
     return {name: value for name, value in whole.items() if value is not None}
+
+
+def somebody() -> dict[str, str]:
+    """A header that makes whoever sends it, where one proxy is trusted, a caller with a quota of their own."""
+    return {"X-Forwarded-For": str(ipaddress.IPv4Address(secrets.randbits(32)))}
 
 
 def dump(value: object) -> bytes:

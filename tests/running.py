@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -78,6 +78,7 @@ class Group:
             "PYTHONWARNINGS": "default",
             "RESPONDER_DATA_DIR": str(self.data),
             "RESPONDER_BIND": bind,
+            "RESPONDER_CATCH_UP__SECONDS": "0",  # or a sweep might make calls that nobody counts on
             **settings,
         }
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
@@ -118,13 +119,19 @@ class Group:
                 self.store.upgrade()
         return self
 
-    def start(self, command: str, failpoint: str = "") -> Self:
-        """Start ``responder`` *command*; it outlives this call."""
+    def start(
+        self, command: str, failpoint: str = "", config: Path | None = None, through: Sequence[str] = ()
+    ) -> Self:
+        """Start ``responder`` *command*, with a settings file or *through* another command; it outlives this call."""
         environment = {**self.environment, **({"RESPONDER_FAILPOINT": failpoint} if failpoint else {})}
         path = self.logs / f"{len(list(self.logs.iterdir())):02}-{command}.log"
         with path.open("wb") as log:
             self.processes[command] = subprocess.Popen(
-                [sys.executable, "-m", "responder.cli", command],
+                [
+                    *through,
+                    *(sys.executable, "-m", "responder.cli", command),
+                    *(["--config", str(config)] if config else []),
+                ],
                 env=environment,
                 cwd=self.folder,
                 stdin=subprocess.DEVNULL,
@@ -192,13 +199,13 @@ class Group:
         assert found is not None
         return found
 
-    def run(self, *arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
-        """Run one command to its end."""
+    def run(self, *arguments: str, stdin: str = "", **environment: str) -> "subprocess.CompletedProcess[str]":
+        """Run one command to its end, with *stdin* piped into it."""
         return subprocess.run(
             [sys.executable, "-m", "responder.cli", *arguments],
             env={**self.environment, **environment},
             cwd=self.folder,
-            stdin=subprocess.DEVNULL,
+            input=stdin,
             capture_output=True,
             text=True,
             timeout=60,

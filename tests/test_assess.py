@@ -1,5 +1,6 @@
 """Asking what a dead key was used for: beside the story, again and again, and never in its way."""
 
+import itertools
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import MISSING, fields, replace
@@ -17,6 +18,7 @@ from responder.engine import Task
 from responder.house import House, Locks, Policy
 from responder.inventory import Inventory
 from responder.outbound import Door
+from responder.pace import Circuit
 from responder.proof import Account
 from responder.providers.openai import OpenAI
 from responder.providers.openai_usage import OpenAILedger
@@ -93,7 +95,8 @@ def scene(tmp_path: Path) -> Iterator[Scene]:
     with store.begin("make") as tx:
         metadata.create_all(tx)
     with Vendor(seed=3) as vendor:
-        door = Door("openai", vendor.base_url, deadline_seconds=2)
+        patient = Circuit(clock=itertools.count(0, 60).__next__)  # whoever comes again comes in time
+        door = Door("openai", vendor.base_url, circuit=patient, deadline_seconds=2)
         yield Scene(store, vendor, door)
         door.close()
     store.close()

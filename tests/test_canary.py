@@ -20,6 +20,7 @@ import pytest
 from responder.simulator import growth
 from responder.simulator.github_alerts import Alert
 from responder.simulator.openai_objects import Key
+from responder.simulator.partner import Partner
 from tests.canary import Canary, Find, spellings
 from tests.hook import Sender, alert, dump, push, sign
 from tests.running import Group, eventually
@@ -112,6 +113,29 @@ def reported_with_everything(place: Town) -> Scene[Key]:
     return key
 
 
+def told_by_a_partner(place: Town) -> Scene[Key]:
+    """In every member of a record, good and bad, and in every header; answered with feedback."""
+    key, forged = known(place, "partnered"), grown()
+    signer = Partner(place.world.github.partner_keys)
+    everywhere = {
+        "token": key.value,
+        "type": key.value,
+        "url": f"https://x.example/{key.value}",
+        key.value: [key.value],
+    }
+    yield
+    url = f"{place.group.origin}/hooks/github/partner"
+    for record in (everywhere, {**everywhere, "token": {forged: forged}}, forged):
+        answer = signer.report(url, [record])
+        planted.answers += [answer.content, repr(answer.headers).encode()]
+    raw = dump([everywhere])
+    for name in signer.sign(raw):
+        for body, value in ((raw, key.value), (raw[:-1], signer.sign(raw)[name])):
+            headers = {**signer.sign(raw), name: value}
+            planted.answers.append(place.group.client.post(url, content=body, headers=headers).content)
+    return key
+
+
 def refused_and_held(place: Town) -> Scene[Key]:
     key = known(place, "stubborn", owner=place.world.openai.add_service_account(f"bot {grown()}"))
     echo = {"error": {"message": f"Cannot delete {key.value}", "code": key.value, "type": key.value}}
@@ -188,7 +212,13 @@ def malformed(place: Town) -> Scene[None]:
             planted.answers += [answer.content, repr(answer.headers).encode()]
     client = place.group.client
     for value in (token, old):
-        for path in (f"/{value}", f"/hooks/{value}", f"/hooks/github/{value}?k={value}", f"/v1/reports/{value}"):
+        for path in (
+            f"/{value}",
+            f"/hooks/{value}",
+            f"/hooks/github/{value}?k={value}",
+            f"/v1/reports/{value}",
+            f"/report?k={value}",
+        ):
             planted.answers += [client.get(path).content, client.post(path, content=value.encode()).content]
         for report in ({"token": value, "more": value}, {"tokens": {value: 1}}, [value], {"token": value * 9}):
             planted.answers.append(client.post("/v1/reports", json=report).content)
@@ -215,6 +245,7 @@ SCENES = (
     alerted,
     alerted_in_base64,
     reported_with_everything,
+    told_by_a_partner,
     refused_and_held,
     with_errors_that_echo,
     undeliverable,
@@ -228,10 +259,12 @@ SCENES = (
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
     planted.tokens.clear()
     planted.answers.clear()
-    with town(tmp_path_factory.mktemp("canary"), 31, *SCENES) as played:
+    feedback = {"RESPONDER_GITHUB__PARTNER_FEEDBACK": "true"}
+    with town(tmp_path_factory.mktemp("canary"), 31, *SCENES, **feedback) as played:
         for scene in (pushed_in_every_part, in_a_repository_named_after_it, alerted_in_base64, undeliverable):
             played.group.closed(played.after(scene).id)
         played.group.closed(played.after(alerted)[0].id)
+        played.group.closed(played.after(told_by_a_partner).id)
         played.group.closed(played.after(with_errors_that_echo).id)
         played.group.in_state(played.after(refused_and_held).id, "held")
         played.group.wait_until_idle()

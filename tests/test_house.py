@@ -109,9 +109,14 @@ def test_nothing_imported_is_missing_from_the_declared_dependencies() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     declared = {
         requirement.split(";")[0].split("[")[0].split(">")[0].split("=")[0].split("<")[0].strip().replace("-", "_")
-        for requirement in project["dependencies"]
+        for requirement in [*project["dependencies"], *project["optional-dependencies"]["otel"]]
     }
-    brought = {"werkzeug": "flask", "pydantic_core": "pydantic"}
+    brought = {
+        "httpcore": "httpx",
+        "werkzeug": "flask",
+        "pydantic_core": "pydantic",
+        "opentelemetry": "opentelemetry_sdk",
+    }
     graph = grimp.build_graph("responder", include_external_packages=True, cache_dir=None)
     for module in graph.modules - set(sys.stdlib_module_names):
         if not module.startswith("responder"):

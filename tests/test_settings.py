@@ -24,6 +24,16 @@ def names(model: type[BaseModel] = Settings, prefix: str = "RESPONDER_") -> Iter
             yield name
 
 
+def secret_names(model: type[BaseModel] = Settings, prefix: str = "RESPONDER_") -> Iterator[str]:
+    """The environment name of every setting that is a secret."""
+    for field, info in model.model_fields.items():
+        name = f"{prefix}{(info.alias or field).upper()}"
+        if isinstance(info.annotation, type) and issubclass(info.annotation, BaseModel):
+            yield from secret_names(info.annotation, f"{name}__")
+        elif "SecretStr" in repr(info.annotation):
+            yield name
+
+
 def test_every_setting_has_a_line_in_the_readme() -> None:
     """What is not written down cannot be found by whoever needs it."""
     documented = (ROOT / "README.md").read_text()
@@ -69,6 +79,34 @@ def test_a_secret_may_come_from_a_file(tmp_path: Path) -> None:
     settings = load(None, {"RESPONDER_OPENAI__ADMIN_KEY_FILE": str(tmp_path / "key")})
     assert settings.openai.admin_key is not None
     assert settings.openai.admin_key.get_secret_value() == MARK
+    assert MARK not in repr(settings)
+
+
+BESIDE = {
+    "RESPONDER_MAIL__URL": {"RESPONDER_MAIL__FROM": "a@b.example"},
+    "RESPONDER_GITLAB__TOKEN": {"RESPONDER_GITLAB__URL": "https://gitlab.example"},
+    "RESPONDER_GITHUB__PRIVATE_KEY": {
+        "RESPONDER_GITHUB__APP_ID": "1",
+        "RESPONDER_GITHUB__INSTALLATION_ID": "2",
+    },
+}
+"""What some secrets are not accepted without."""
+
+
+@pytest.mark.parametrize("name", list(secret_names()))
+def test_every_secret_may_come_from_a_file_and_is_redacted_then_too(name: str, tmp_path: Path) -> None:
+    """A secret that can only be an environment variable ends up in a unit file or a manifest."""
+    value = {
+        "RESPONDER_DATABASE_URL": f"postgresql://user:{MARK}@db/x",
+        "RESPONDER_MAIL__URL": f"smtp://user:{MARK}@mail.example",
+    }.get(name, MARK)
+    (tmp_path / "secret").write_text(f"{value}\n")
+    settings = load(None, {f"{name}_FILE": str(tmp_path / "secret"), **BESIDE.get(name, {})})
+    found: object = settings
+    for part in name.removeprefix("RESPONDER_").lower().split("__"):
+        found = getattr(found, part)
+    assert [one.get_secret_value() for one in (found if isinstance(found, tuple) else (found,))] == [value]
+    assert MARK in settings.secrets()
     assert MARK not in repr(settings)
 
 
@@ -152,9 +190,17 @@ def test_a_failpoint_is_refused_where_a_real_service_is_configured(
 
 def test_a_receiver_is_given_no_credential(world: World) -> None:
     """Whoever takes it over finds nothing to revoke or fetch with."""
-    environment = world.environment() | {"RESPONDER_OPENAI__CANARY_KEY": MARK, "PATH": "/bin"}
+    foreign = {"OPENAI_API_KEY": MARK, "GITHUB_TOKEN": MARK, "DATABASE_URL": MARK, "XPATH": MARK, "PATH_": MARK}
+    needed = {
+        "PATH": "/bin",
+        "LC_ALL": "C.UTF-8",
+        "PYTHONPATH": "/lib",
+        "SSL_CERT_FILE": "/ca",
+        "PGSSLMODE": "require",
+    }
+    environment = world.environment() | {"RESPONDER_OPENAI__CANARY_KEY": MARK} | foreign | needed
     given = receiver_environment(load(None, environment), environment)
-    assert given["PATH"] == "/bin"
+    assert needed.items() <= given.items()
     assert given["RESPONDER_GITHUB__WEBHOOK_SECRET"] == world.github.hooks.secret
     for secret in (world.github.token, world.openai.admin_key.value, world.mail.url, world.channel.url, MARK):
         assert secret not in given.values()

@@ -12,13 +12,17 @@ from typing import Any
 
 import click
 
+from responder.confine import confine
+
 _COMMANDS = {
+    "catch-up": ("catch_up", "Find what webhooks missed."),
     "audit": ("audit", "Check the record of what was decided and done."),
     "db": ("db", "Look after the database."),
     "demo": ("demo", "Leak a made-up key to a simulated GitHub and watch it being dealt with."),
     "doctor": ("doctor", "Check everything that can be checked without deleting anything."),
     "incidents": ("incidents", "Look at incidents, and decide those that wait for you."),
     "keys": ("keys", "Look at the known keys, prove tokens to be them, delete them by hand."),
+    "report": ("report", "Tell a running responder of a leaked key."),
     "scan": ("scan", "Scan files, standard input or a git history for leaked tokens."),
     "serve": ("run", "Run receiver and worker as one group."),
     "wait-idle": ("wait_idle", "Wait until no accepted delivery is unfinished."),
@@ -50,6 +54,7 @@ class _Commands(click.Group):
 @click.version_option(package_name="secret-leak-responder")
 def main() -> None:
     """Revoke leaked sk- API keys within seconds, and tell their owners."""
+    confine()
 
 
 def load(config: Path | None) -> Any:

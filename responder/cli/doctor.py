@@ -57,9 +57,11 @@ def _all(settings: Any) -> Iterator[Check]:
         if database.state == "green":
             yield _worker(store)
             yield from _openai(settings, store)
+            yield from _webhooks(settings, store)
     finally:
         store.close()
     yield _github(settings)
+    yield from _gitlab(settings)
     yield from _people(settings)
     yield _rules(settings)
     mode = Check("mode", "yellow", "observe: nothing is deleted", "unset RESPONDER_MODE to enforce")
@@ -97,12 +99,12 @@ def _database(store: Any) -> Check:
 
 
 def _worker(store: Any) -> Check:
-    from responder import app
+    from responder import assembly
     from responder.store import heartbeats
 
     with store.read() as tx:
-        beat = heartbeats.last(tx, app.HEARTBEAT)
-    if beat is not None and app.now() - beat < app.STALE:
+        beat = heartbeats.last(tx, heartbeats.WORKER)
+    if beat is not None and assembly.now() - beat < heartbeats.STALE:
         return Check("worker", "green", "alive")
     return Check(
         "worker",
@@ -113,13 +115,13 @@ def _worker(store: Any) -> Check:
 
 
 def _openai(settings: Any, store: Any) -> Iterator[Check]:
-    from responder import app
+    from responder import assembly
     from responder.core.errors import Refused, Unavailable
     from responder.core.token import mark
     from responder.seal import Keys
     from responder.store import keys
 
-    accounts = app.accounts(settings, store).get("openai", ())
+    accounts = assembly.accounts(settings, store).get("openai", ())
     if not accounts:
         yield Check("OpenAI", "red", "no admin key", "set RESPONDER_OPENAI__ADMIN_KEY")
     for account in accounts:
@@ -141,11 +143,11 @@ def _openai(settings: Any, store: Any) -> Iterator[Check]:
 
 
 def _list(settings: Any, last: Any) -> Check:
-    from responder import app
+    from responder import assembly
 
     if last is None or last.complete_at is None:
         return Check("key list", "red", "never complete", "run: responder keys sync")
-    age = (app.now() - last.complete_at).total_seconds()
+    age = (assembly.now() - last.complete_at).total_seconds()
     if last.problem or age > _OLD_LISTS * settings.inventory.sync_seconds:
         said = last.problem or f"{age:.0f} s old"
         return Check("key list", "red", f"stale: {said}", "run: responder keys sync, and see that a worker runs")
@@ -173,22 +175,56 @@ def _control(account: Any) -> Check:
 
 
 def _github(settings: Any) -> Check:
+    from responder import assembly
     from responder.core.errors import Refused, Unavailable
-    from responder.outbound import Door
-    from responder.sources.github_api import GitHub
+    from responder.settings import SettingsError
 
-    if settings.github.token is None:
-        return Check("GitHub", "yellow", "no token: only reports are taken", "set RESPONDER_GITHUB__TOKEN")
-    door = Door("github", settings.github.api_url)
+    name = "APP_ID, __PRIVATE_KEY and __INSTALLATION_ID" if settings.github.app_id is not None else "TOKEN"
     try:
-        GitHub(door, settings.github.token.get_secret_value()).check()
-    except (Refused, Unavailable) as error:
-        return Check("GitHub", "red", str(error), "see that RESPONDER_GITHUB__TOKEN is valid")
-    finally:
-        door.close()
+        github, _ = assembly.github(settings)
+        if github is None:
+            return Check("GitHub", "yellow", "no token: only reports are taken", "set RESPONDER_GITHUB__TOKEN")
+        github.check()
+    except (Refused, Unavailable, SettingsError) as error:
+        return Check("GitHub", "red", str(error), f"see that RESPONDER_GITHUB__{name} is valid")
     if not settings.github.webhook_secret:
         return Check("GitHub", "yellow", "token good, no webhook secret", "set RESPONDER_GITHUB__WEBHOOK_SECRET")
     return Check("GitHub", "green", "token good, webhook secret set")
+
+
+def _webhooks(settings: Any, store: Any) -> Iterator[Check]:
+    """Whether what the webhooks heard of fail to deliver can be had all the same."""
+    from responder import assembly
+    from responder.core.errors import Refused, Unavailable
+    from responder.settings import SettingsError
+    from responder.sources import github_lists
+    from responder.store import origins
+
+    with store.read() as tx:
+        known = [hook for hook, _ in origins.webhooks(tx, assembly.now())]
+    try:
+        as_installed, as_app = assembly.github(settings)
+        for hook in known:
+            github = as_app if hook.kind == "integration" else as_installed
+            if github is not None:
+                next(github_lists.attempts(github.caller, hook.kind, hook.target, hook.hook), None)
+    except (Refused, Unavailable, SettingsError) as error:
+        yield Check("webhooks", "red", str(error), "give GitHub's token: Webhooks, read and write")
+        return
+    if known:
+        yield Check("webhooks", "green", f"failed deliveries of {len(known)} can be listed")
+
+
+def _gitlab(settings: Any) -> Iterator[Check]:
+    from responder import assembly
+    from responder.core.errors import Refused, Unavailable
+
+    if settings.gitlab.webhook_secret and settings.gitlab.url is None:
+        yield Check("GitLab", "red", "no token: no push can be fetched", "set RESPONDER_GITLAB__URL and __TOKEN")
+    if settings.gitlab.url is not None:
+        fix = "see that RESPONDER_GITLAB__TOKEN is valid and has the scope read_api"
+        check = assembly.gitlab(settings).check
+        yield _tried("GitLab", "token good", fix, check, (Refused, Unavailable))
 
 
 def _people(settings: Any) -> Iterator[Check]:

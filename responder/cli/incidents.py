@@ -126,7 +126,7 @@ def _print_table(found: list["Incident"]) -> None:
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False)
-    for column in ("incident", "opened", "state", "key", "owner", "evidence"):
+    for column in ("incident", "opened", "state", "severity", "key", "owner", "evidence"):
         table.add_column(column, no_wrap=True)
     for incident in found:
         owner = incident.key.owner
@@ -134,6 +134,7 @@ def _print_table(found: list["Incident"]) -> None:
             incident.id,
             f"{incident.opened_at:%Y-%m-%d %H:%M:%S}",
             incident.disposition or incident.state.value,
+            incident.severity,
             incident.key.redacted,
             (owner.email or owner.name) if owner else "",
             incident.evidence,

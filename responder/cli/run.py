@@ -16,7 +16,7 @@ def serve(config: Path | None) -> None:
     """Run receiver and worker as one group, on the configured database."""
     from responder import group
 
-    sys.exit(_guarded(group.run, config))
+    sys.exit(_guarded(lambda settings: group.run(settings, config), config))
 
 
 @click.command()

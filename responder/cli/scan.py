@@ -1,13 +1,13 @@
 """`responder scan`: files, standard input or a whole Git history, with the rules the responder works by.
 
 Prints redacted tokens only. Exit 0: nothing found; 1: something found; 2: an error. What could not be
-scanned is listed and counted, never passed over.
+scanned is listed and counted, never passed over. With `--report` what is found goes to the responder, too.
 """
 
 import json
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, NamedTuple
 
@@ -47,32 +47,43 @@ class _Part(NamedTuple):
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="A folder of further rule files, beside the configured one. Repeatable.",
 )
+@click.option("--report", "as_report", is_flag=True, help="Hand what is found to the configured responder.")
+@click.option("--web-url", help="Of the repository, so that people can be shown the commit (with --git --report).")
 @config_option
 @json_option
 def scan(
     paths: tuple[Path, ...],
     repository: Path | None,
     folders: tuple[Path, ...],
+    web_url: str | None,
     config: Path | None,
     *,
     as_diff: bool,
+    as_report: bool,
     as_json: bool,
 ) -> None:
     """Find leaked sk- tokens in PATHS (files, folders, or - for standard input) or in a Git history."""
+    from responder.cli.handover import handover
     from responder.scan import RuleError, Scanner
 
     if bool(paths) == bool(repository):
         raise click.UsageError("give either paths, - or --git REPOSITORY")
+    if web_url is not None and not (as_report and repository):
+        raise click.UsageError("--web-url goes with --git and --report")
     try:
         configured = load(config).rules_dir
         scanner = Scanner.load([*folders, *([configured] if configured else [])])
     except RuleError as error:
         raise Mistake(str(error)) from None
     one: Callable[[bytes, str | None], Scan] = scanner.diff if as_diff else scanner.text
-    with _progress("commits" if repository else "files") as step:
-        parts = _history(repository, scanner.diff, step) if repository else _files(paths, one, step)
-        found, skipped = _gather(parts)
-    _print(found, skipped, as_json=as_json)
+    with handover(config, web_url) if as_report else nullcontext() as responder:
+        with _progress("commits" if repository else "files") as step:
+            parts = _history(repository, scanner.diff, step) if repository else _files(paths, one, step)
+            found, skipped = _gather(parts)
+        _print(found, skipped, as_json=as_json)
+        if responder is not None:
+            handed, new = responder.give(found)
+            click.echo(f"{handed} handed over, {new} of them for the first time today", err=True)
     sys.exit(1 if found else 0)
 
 

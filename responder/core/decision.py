@@ -156,7 +156,8 @@ def _decide_hinted(case: Case) -> Decision:
     count = len(case.match.keys)
     looks = f"{count} known keys look" if count > 1 else f"key {case.match.keys[0].id} looks"
     if verdict is None or verdict.liveness is Liveness.UNKNOWN:
-        return _unknown(f"The provider could not be asked whether the token is alive; {looks} like it.")
+        wish = verdict.retry_after_seconds if verdict is not None else None
+        return _unknown(f"The provider could not be asked whether the token is alive; {looks} like it.", wish)
     if verdict.liveness is Liveness.DEAD:
         if case.dead_before:
             return Decision(
@@ -187,6 +188,7 @@ def _not_ours(reason: str) -> Decision:
     return Decision(Action.IGNORE, reason, Disposition.NOT_OURS)
 
 
-def _unknown(reason: str) -> Decision:
+def _unknown(reason: str, wish: float | None) -> Decision:
     """Keep trying; the owner is warned at once, the security team once it has lasted."""
-    return Decision(Action.HOLD, reason, urgency=Urgency.TELL, tell_owner=True, look_again_seconds=5)
+    again = max(5.0, wish or 0.0)
+    return Decision(Action.HOLD, reason, urgency=Urgency.TELL, tell_owner=True, look_again_seconds=again)

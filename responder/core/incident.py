@@ -70,6 +70,8 @@ class Incident:
         opened_at: when we first heard of it, UTC.
         sightings, timeline, notices: in order of time.
         damage: what the key was used for, once its provider was asked.
+        severity: ``normal``, or ``high`` once the token was seen in public or alive; it never lowers.
+        hints: what GitHub says of the key and its owner; never evidence.
     """
 
     id: str
@@ -88,6 +90,8 @@ class Incident:
     timeline: Sequence[Event] = ()
     notices: Sequence[Notice] = ()
     damage: used.Damage | None = None
+    severity: str = "normal"
+    hints: Mapping[str, str] = field(default_factory=dict)
 
     def first(self, event: str) -> datetime | None:
         """When *event* first happened, or None."""
@@ -142,8 +146,11 @@ def to_json(incident: Incident) -> dict[str, object]:
         "decision": incident.decision,
         "reason": incident.reason,
         "confirmed_dead": incident.confirmed_dead,
+        "severity": incident.severity,
+        "hints": dict(incident.hints),
         "sightings": [
-            {"source": s.source.value, "where": s.where, "at": timestamp(s.at)} for s in incident.sightings
+            {"source": s.source.value, "kind": s.kind, "where": s.where, "at": timestamp(s.at)}
+            for s in incident.sightings
         ],
         "timeline": [{"at": timestamp(e.at), "event": e.event, "detail": dict(e.detail)} for e in incident.timeline],
         "clocks": clocks(incident),

@@ -26,6 +26,7 @@ class Verdict:
         project: the project that the answer itself names, if it names one.
         ours: the answer shows the organisation itself, which only its own admin keys can see.
         elsewhere: the token lives, but not in the organisation or project we asked about.
+        retry_after_seconds: how long the provider asked us to wait, if it did.
     """
 
     liveness: Liveness
@@ -33,6 +34,7 @@ class Verdict:
     project: str | None = None
     elsewhere: bool = False
     ours: bool = False
+    retry_after_seconds: float | None = None
 
 
 DEAD_CODES = frozenset({"invalid_api_key", "account_deactivated"})

@@ -45,6 +45,7 @@ class Sighting:
         at: when it was put there, as far as known, else when we heard of it; UTC.
         alert: the alert to be closed once the key is dead, if the place is one.
         delivery: the delivery that told us, from which the token can be had again.
+        kind: of place, in the source's own word, such as ``commit`` or ``issue_comment``; None if it has none.
     """
 
     source: Source
@@ -53,6 +54,7 @@ class Sighting:
     at: datetime
     delivery: str
     alert: Alert | None = None
+    kind: str | None = None
 
 
 def readable_address(url: object) -> str | None:

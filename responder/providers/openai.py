@@ -171,7 +171,7 @@ class OpenAI:
         try:
             answer = self._door.exchange(what, "GET", path, headers=headers, cap=_PROBE_CAP)
         except Unavailable as error:
-            return Verdict(Liveness.UNKNOWN, error.why)
+            return Verdict(Liveness.UNKNOWN, error.why, retry_after_seconds=error.retry_after_seconds)
         return _verdict(answer, kind)
 
     def _project_pages(self, project: str) -> Iterator[Sequence[Mapping[str, Any]]]:
@@ -257,13 +257,14 @@ def _verdict(answer: Answer, kind: str) -> Verdict:
         genuine = isinstance(content, dict) and content.get("object") == "list"
     else:
         genuine = isinstance(content, dict) and isinstance(content.get("id"), str)
-    return judge(
+    verdict = judge(
         answer.status,
         error_code(content),
         message if isinstance(message, str) else "",
         genuine=genuine,
         project=answer.headers.get("openai-project") or None,
     )
+    return replace(verdict, retry_after_seconds=answer.retry_after_seconds)
 
 
 def _ids(content: object) -> set[str]:

@@ -90,6 +90,11 @@ class Scanner:
 
         return cls(plugin, CodeSnippet)
 
+    @property
+    def families(self) -> frozenset[str]:
+        """Ids of every family of tokens it knows; each begins with its vendor."""
+        return frozenset(self._rules)
+
     def text(self, text: str | bytes, path: str | None = None) -> Scan:
         """Scan *text* as it is."""
         content = _bytes(text)

@@ -73,9 +73,16 @@ class World:
 
     def environment(self) -> dict[str, str]:
         """The settings that point a responder here; all by environment name."""
+        credential = {"RESPONDER_GITHUB__TOKEN": self.github.token}
+        if (app := self.github.app) is not None:
+            credential = {
+                "RESPONDER_GITHUB__APP_ID": app.id,
+                "RESPONDER_GITHUB__PRIVATE_KEY": app.private_key,
+                "RESPONDER_GITHUB__INSTALLATION_ID": str(app.installation),
+            }
         return {
-            "RESPONDER_GITHUB__API_URL": self.github.origin,
-            "RESPONDER_GITHUB__TOKEN": self.github.token,
+            **credential,
+            "RESPONDER_GITHUB__API_URL": self.github.api_url,
             "RESPONDER_GITHUB__WEBHOOK_SECRET": self.github.hooks.secret,
             "RESPONDER_OPENAI__BASE_URL": self.openai.base_url,
             "RESPONDER_OPENAI__ADMIN_KEY": self.openai.admin_key.value,

@@ -64,6 +64,8 @@ class Objects:
         trees: id to entries ``(mode, name, id)``.
         commits: id to commit.
         branches: name to commit id; a forced-away commit stays in ``commits``.
+        tags: name to commit id.
+        pushed: when a branch last moved, to the second.
     """
 
     def __init__(self) -> None:
@@ -71,6 +73,8 @@ class Objects:
         self.trees: dict[str, list[tuple[str, str, str]]] = {}
         self.commits: dict[str, Commit] = {}
         self.branches: dict[str, str] = {}
+        self.tags: dict[str, str] = {}
+        self.pushed: datetime | None = None
         self._order: dict[str, int] = {}
 
     def commit(
@@ -97,6 +101,7 @@ class Objects:
         self.commits[made.sha] = made
         self._order.setdefault(made.sha, len(self._order))
         self.branches[branch] = made.sha
+        self.pushed = datetime.now(UTC).replace(microsecond=0)
         return made
 
     def resolve(self, name: str) -> Commit | None:

@@ -1,7 +1,7 @@
 """GitHub on loopback: code, alerts, webhooks, and its bad days.
 
 https://docs.github.com/rest and https://docs.github.com/webhooks . A bearer token
-is checked; an App's tokens are not needed yet and would be admitted in `admit`.
+is checked; with an `app`, its signature and the tokens it was given instead.
 """
 
 import base64
@@ -21,8 +21,10 @@ from responder.simulator import github_shapes as shapes
 from responder.simulator.fault import Fault, Faults
 from responder.simulator.git import Author, Commit, Content
 from responder.simulator.github_alerts import Alert
+from responder.simulator.github_app import App
 from responder.simulator.github_code import Code
 from responder.simulator.github_pages import paged, problem
+from responder.simulator.github_refs import Refs
 from responder.simulator.github_security import Security
 from responder.simulator.github_shapes import Json, Repository
 from responder.simulator.hookshot import Delivery, Hookshot
@@ -54,7 +56,10 @@ class GitHub(Server):
         diff_limit_files: above it, diffs are refused with 406.
         diff_limit_lines: the same.
         patch_limit_bytes: above it, a file's patch is left out of the JSON.
+        tree_limit_entries: above it, a tree listed with everything below is cut, and says so.
         partner_keys: what ``/meta/public_keys/secret_scanning`` answers.
+        app: who calls, if it is a GitHub App: then *token* is worth nothing.
+        prefix: of every path, such as ``/api/v3`` on a GitHub Enterprise Server.
     """
 
     def __init__(self, port: int = 0) -> None:
@@ -71,7 +76,10 @@ class GitHub(Server):
         self.diff_limit_files = 300
         self.diff_limit_lines = 20_000
         self.patch_limit_bytes = 500_000
+        self.tree_limit_entries = 100_000
         self.partner_keys: list[Json] = []
+        self.app: App | None = None
+        self.prefix = ""
         self._numbers = itertools.count(900_000_001)
         super().__init__(port)
         self.tampers = {
@@ -80,6 +88,11 @@ class GitHub(Server):
             "rate_limit": self._rate_limit,
         }
         self.faults = Faults((*fault.REPLACING, *fault.SILENT, *fault.BREAKING, *self.tampers))
+
+    @property
+    def api_url(self) -> str:
+        """The base of the API's addresses."""
+        return self.origin + self.prefix
 
     @property
     def hook_url(self) -> str:
@@ -197,10 +210,35 @@ class GitHub(Server):
                 self._emit("secret_scanning_alert_location", payload, wait=wait)
         return made
 
-    def announce(self, action: str, alert: Alert, *, wait: bool = False) -> Delivery | None:
+    def publicize(self, repository: Repository, *, wait: bool = True) -> None:
+        """Make a private repository public, and announce it: as ``public`` and as ``repository``."""
+        repository.private = False
+        event = github_events.public(self.origin, repository)
+        self._emit("public", event, wait=wait)
+        self._emit("repository", {"action": "publicized", **event}, wait=wait)
+
+    def announce(self, action: str, alert: Alert, *, who: str | None = None, wait: bool = False) -> Delivery | None:
         """Send ``secret_scanning_alert`` with any action, in the background unless *wait*."""
-        who = self.login if action in ("resolved", "reopened") else "github"
+        who = who or (self.login if action in ("resolved", "reopened") else "github")
         return self._emit("secret_scanning_alert", github_events.alert(self.origin, action, alert, who), wait=wait)
+
+    def decide(self, alert: Alert, resolution: str | None, who: str = "alice", comment: str | None = None) -> None:
+        """Have somebody close an alert as *resolution*, or open it again with None, and announce it."""
+        wish = {"state": "resolved", "resolution": resolution} if resolution else {"state": "open"}
+        with self.lock:
+            wrong = alert.change({**wish, **({"resolution_comment": comment} if comment else {})}, who)
+        if wrong is not None:
+            raise ValueError(wrong)
+        self.announce("resolved" if resolution else "reopened", alert, who=who, wait=True)
+
+    def locate(self, alert: Alert, kind: str, number: int = 1, *, announce: bool = True) -> None:
+        """The secret stands in one more place outside the code, such as ``pull_request_title``."""
+        place = github_alerts.elsewhere(self.origin, alert.repository, kind, number)
+        with self.lock:
+            alert.locations.append(place)
+        if announce:
+            event = github_events.alert(self.origin, "created", alert, "github")
+            self._emit("secret_scanning_alert_location", {**event, "location": place}, wait=True)
 
     def ping(self) -> Delivery | None:
         """What GitHub sends when a webhook is made."""
@@ -224,11 +262,14 @@ class GitHub(Server):
     def routes(self) -> Sequence[Rule]:
         return [
             *Code(self).rules(),
+            *Refs(self).rules(),
             *Security(self).rules(),
+            Rule("/app/installations/<int:installation>/access_tokens", methods=["POST"], endpoint=self._give_token),
             Rule("/meta", methods=["GET"], endpoint=self._meta),
             Rule("/meta/public_keys/secret_scanning", methods=["GET"], endpoint=self._partner_keys),
             Rule("/installation/repositories", methods=["GET"], endpoint=self._installed),
             Rule("/orgs/<org>/repos", methods=["GET"], endpoint=self._owned),
+            Rule("/organizations/<int:org_id>/repos", methods=["GET"], endpoint=self._owned),
             Rule("/rate_limit", methods=["GET"], endpoint=self._rates),
         ]
 
@@ -246,7 +287,10 @@ class GitHub(Server):
         authorization = request.authorization
         scheme, given = (authorization.type, authorization.token) if authorization else ("", None)
         public = request.path.startswith("/meta")
-        if not (public and authorization is None) and (scheme not in ("bearer", "token") or given != self.token):
+        if self.app is not None and request.path.startswith("/app"):
+            if (wrong := self.app.fault_of(given)) is not None:
+                return problem(401, wrong)
+        elif not (public and authorization is None) and (scheme not in ("bearer", "token") or not self._knows(given)):
             return problem(401, "Bad credentials" if authorization else "Requires authentication")
         if time.time() >= self.reset_at:
             self.remaining, self.reset_at = _LIMIT, int(time.time()) + 3600
@@ -281,6 +325,21 @@ class GitHub(Server):
                 return reply(body, 301, {"Location": url})
         return problem(404, "Not Found")
 
+    def dispatch(self, request: Request) -> Response:
+        """Below the prefix, if there is one."""
+        if not self.prefix:
+            return super().dispatch(request)
+        path = request.environ["PATH_INFO"]
+        if not path.startswith(f"{self.prefix}/"):
+            return self.error(404)
+        return super().dispatch(Request({**request.environ, "PATH_INFO": path.removeprefix(self.prefix)}))
+
+    def _knows(self, token: str | None) -> bool:
+        return token == self.token if self.app is None else self.app.admits(token)
+
+    def _give_token(self, request: Request, installation: int) -> Response:
+        return problem(404, "Not Found") if self.app is None else self.app.give(request, installation)
+
     def _emit(self, event: str, payload: Json, *, wait: bool) -> Delivery | None:
         if wait:
             return self.hooks.send(event, payload)
@@ -302,8 +361,10 @@ class GitHub(Server):
         response.set_data(json.dumps({"total_count": len(everything), "repositories": part}))
         return response
 
-    def _owned(self, request: Request, org: str) -> Response:
-        owned = [r for r in self.repositories.values() if r.owner == org]
+    def _owned(self, request: Request, org: str = "", org_id: int = 0) -> Response:
+        owned = [r for r in self.repositories.values() if org == r.owner or org_id == shapes.number_of(r.owner)]
+        if request.args.get("sort") == "pushed":
+            owned.sort(key=lambda r: r.objects.pushed or r.created, reverse=True)
         return paged(request, self.origin, [shapes.full_repository(self.origin, r) for r in owned])
 
     def _rates(self, request: Request) -> Response:

@@ -99,6 +99,7 @@ class Alert:
             "closure_request_comment": None,
             "closure_request_reviewer_comment": None,
             "closure_request_reviewer": None,
+            **({"metadata": self._metadata()} if self.metadata else {}),
         }
 
     def rest(self, api: str, *, hide_secret: bool = False, single: bool = False) -> Json:
@@ -113,8 +114,13 @@ class Alert:
         if not (hide_secret or self.hidden):
             shown["secret"] = self.secret
         if single:
-            shown["metadata"] = [{"key": key, "value": value} for key, value in self.metadata.items()]
+            shown["metadata"] = self._metadata()
+        else:
+            shown.pop("metadata", None)
         return shown
+
+    def _metadata(self) -> list[Json]:
+        return [{"key": key, "value": value} for key, value in self.metadata.items()]
 
     def place(self, api: str, made: Commit) -> bool:
         """Add a location for every file of *made* that holds the secret; whether there was any."""
@@ -146,8 +152,27 @@ class Alert:
         }
 
 
+_ADDRESSES = {
+    "issue_title": ("issues/{n}", None),
+    "issue_body": ("issues/{n}", None),
+    "issue_comment": ("issues/comments/{n}", "issues/1#issuecomment-{n}"),
+    "discussion_title": (None, "discussions/{n}"),
+    "discussion_body": (None, "discussions/1#discussion-{n}"),
+    "discussion_comment": (None, "discussions/1#discussioncomment-{n}"),
+    "pull_request_title": ("pulls/{n}", "pull/{n}"),
+    "pull_request_body": ("pulls/{n}", "pull/{n}"),
+    "pull_request_comment": ("issues/comments/{n}", "pull/1#issuecomment-{n}"),
+    "pull_request_review": ("pulls/1/reviews/{n}", "pull/1#pullrequestreview-{n}"),
+    "pull_request_review_comment": ("pulls/comments/{n}", "pull/1#discussion_r{n}"),
+}
+"""Of each kind of place its address in the API, where it has one, and below its repository's page."""
+
+
 def elsewhere(api: str, repository: Repository, kind: str, number: int = 1) -> Json:
     """A location outside the code, such as ``issue_comment`` or ``pull_request_title``."""
-    home = f"{api}/repos/{repository.full_name}"
-    path = f"issues/comments/{number}" if kind == "issue_comment" else f"issues/{number}"
-    return {"type": kind, "details": {f"{kind}_url": f"{home}/{path}"}}
+    own, page = _ADDRESSES[kind]
+    shown = f"{HTML}/{repository.full_name}/{page or own}".format(n=number)
+    if own is None:
+        return {"type": kind, "details": {f"{kind}_url": shown}}
+    address = f"{api}/repos/{repository.full_name}/{own}".format(n=number)
+    return {"type": kind, "details": {f"{kind}_url": address, "html_url": shown}}

@@ -29,6 +29,7 @@ class Hub(Protocol):
     diff_limit_files: int
     diff_limit_lines: int
     patch_limit_bytes: int
+    tree_limit_entries: int
 
     @property
     def origin(self) -> str: ...
@@ -174,7 +175,7 @@ class Code:
         home = f"{self.hub.origin}/repos/{repository.full_name}/git"
         entries: list[Json] = []
         waiting = [("", sha)]
-        while waiting:
+        while waiting and (len(entries) < self.hub.tree_limit_entries or "recursive" not in request.args):
             prefix, tree = waiting.pop(0)
             for mode, part, object_id in objects.trees[tree]:
                 kind = "tree" if mode == "40000" else "blob"
@@ -184,7 +185,9 @@ class Code:
                 elif "recursive" in request.args:
                     waiting.append((f"{prefix}{part}/", object_id))
                 entries.append({**entry, "url": f"{home}/{kind}s/{object_id}"})
-        return reply({"sha": sha, "url": f"{home}/trees/{sha}", "tree": entries, "truncated": False})
+        most = self.hub.tree_limit_entries if "recursive" in request.args else len(entries)
+        cut = bool(waiting) or len(entries) > most
+        return reply({"sha": sha, "url": f"{home}/trees/{sha}", "tree": entries[:most], "truncated": cut})
 
     def get_contents(self, request: Request, repository: Repository, path: str) -> Response:
         made = repository.objects.resolve(request.args.get("ref", repository.default_branch))

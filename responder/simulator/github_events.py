@@ -46,6 +46,15 @@ def push(
     }
 
 
+def public(api: str, repository: Repository) -> Json:
+    """A ``public``: a private repository can be read by everybody from now on."""
+    return {
+        "repository": shapes.full_repository(api, repository),
+        "organization": shapes.organization(api, repository.owner),
+        "sender": shapes.user(api, "alice"),
+    }
+
+
 def alert(api: str, action: str, about: Alert, who: str) -> Json:
     """A ``secret_scanning_alert`` sent because *who* did something."""
     return {
@@ -53,7 +62,7 @@ def alert(api: str, action: str, about: Alert, who: str) -> Json:
         "alert": about.webhook(api),
         "repository": shapes.full_repository(api, about.repository),
         "organization": shapes.organization(api, about.repository.owner),
-        "sender": shapes.user(api, who, "Bot" if who.endswith("[bot]") else "Organization"),
+        "sender": shapes.user(api, who, _kind(who)),
     }
 
 
@@ -87,3 +96,9 @@ def hook(hooks: Hookshot, home: str, kind: str) -> Json:
         "deliveries_url": f"{own}/deliveries",
         "last_response": {"code": None, "status": "unused", "message": None},
     }
+
+
+def _kind(who: str) -> str:
+    if who.endswith("[bot]"):
+        return "Bot"
+    return "Organization" if who == "github" else "User"

@@ -31,6 +31,7 @@ class Hub(Protocol):
     hooks: Hookshot
     delegated_dismissal: bool
     login: str
+    organization: str
 
     @property
     def origin(self) -> str: ...
@@ -61,7 +62,8 @@ class Security:
                 Rule(f"{number}/locations", methods=["GET"], endpoint=self.list_locations),
                 Rule(f"{home}/hooks", methods=["GET"], endpoint=self.list_hooks),
             ]
-        for home in ("/app/hook/deliveries", f"/orgs/<org>{_HOOK}", *(home + _HOOK for home in BOTH)):
+        organizations = (f"/orgs/<org>{_HOOK}", f"/organizations/<int:org_id>{_HOOK}")
+        for home in ("/app/hook/deliveries", *organizations, *(home + _HOOK for home in BOTH)):
             found += [
                 Rule(home, methods=["GET"], endpoint=self.list_deliveries),
                 Rule(home + _ATTEMPT, methods=["GET"], endpoint=self.get_delivery),
@@ -179,6 +181,8 @@ class Security:
         return reply({}, 202)
 
     def _home(self, parts: dict[str, object]) -> Repository | str | Response:
+        if "org_id" in parts:
+            return self.hub.organization if parts["org_id"] == self.hub.hooks.target_id else problem(404, "Not Found")
         return str(parts["org"]) if "org" in parts else self.hub.repository(parts)
 
     def _within(self, home: Repository | str) -> list[Alert]:

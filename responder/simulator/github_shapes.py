@@ -173,7 +173,7 @@ def full_repository(api: str, repository: Repository) -> Json:
         "svn_url": page,
         "created_at": created,
         "updated_at": created,
-        "pushed_at": created,
+        "pushed_at": rfc3339(repository.objects.pushed or repository.created),
         "homepage": None,
         "language": None,
         "license": None,

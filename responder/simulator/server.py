@@ -177,6 +177,20 @@ class Server:
                 return turned_away
             return cast(Callable[..., Response], endpoint)(request, **parts)
 
+    def answer(self, request: Request, struck: Fault | None) -> Response | None:
+        """What *struck* leaves of the answer; None is silence, and what will break on its way is whole yet."""
+        if struck is None or struck.kind in fault.BREAKING:
+            return self.dispatch(request)
+        if struck.kind in self.tampers:
+            return self.tampers[struck.kind](request, struck)
+        if struck.applied:
+            self.dispatch(request)
+        if struck.kind in fault.SILENT:
+            return None
+        response = self._replaced(struck)
+        response.headers.update(struck.headers)
+        return response
+
     def finish(self, request: Request, response: Response) -> None:
         """Add the headers that stand on every answer."""
 
@@ -194,7 +208,7 @@ class Server:
             self.received(request)
             struck = self.faults.take(seen.line)
             seen.fault = struck.kind if struck else None
-            response = self._answer(request, struck)
+            response = self.answer(request, struck)
         except Exception as error:  # noqa: BLE001 (a bug of ours must reach the test, not the client)
             self.bugs.append(error)
             struck, response = None, self.error(500)
@@ -203,19 +217,6 @@ class Server:
         with contextlib.suppress(OSError):
             return self._send(request, response, struck, seen, connection)
         return False
-
-    def _answer(self, request: Request, struck: Fault | None) -> Response | None:
-        if struck is None or struck.kind in fault.BREAKING:
-            return self.dispatch(request)
-        if struck.kind in self.tampers:
-            return self.tampers[struck.kind](request, struck)
-        if struck.applied:
-            self.dispatch(request)
-        if struck.kind in fault.SILENT:
-            return None
-        response = self._replaced(struck)
-        response.headers.update(struck.headers)
-        return response
 
     def _replaced(self, struck: Fault) -> Response:
         if struck.kind == "redirect":

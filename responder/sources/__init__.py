@@ -8,10 +8,13 @@ only, what those ids stand for.
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 from typing import Any, Literal
 
 from responder.core.sighting import Alert, Source
 from responder.sources.github_api import GitHub
+from responder.sources.gitlab_api import GitLab
+from responder.sources.partner_keys import KeyPage
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +30,53 @@ class Told:
     refs: Mapping[str, object]
 
 
+class Change(StrEnum):
+    """What an event says has happened to an alert."""
+
+    SEEN = "seen"
+    LOCATED = "located"
+    WORSE = "worse"
+    FORGOTTEN = "forgotten"
+    CLOSED = "closed"
+    REOPENED = "reopened"
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """What an alert says besides its secret; never evidence.
+
+    Attributes:
+        change: what happened to it.
+        severe: its secret was seen in public, or alive.
+        hints: what GitHub says of the secret's owner.
+        is_open: whether the alert is.
+        updated_at: when it last changed, UTC.
+        resolution: how it was closed, in GitHub's word, if it is.
+        closed_by: the login of whoever closed it, if it is safe to show.
+    """
+
+    change: Change
+    severe: bool
+    hints: Mapping[str, str] = field(repr=False)
+    is_open: bool
+    updated_at: datetime | None = None
+    resolution: str | None = None
+    closed_by: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A part of what a delivery tells of, to be a delivery of its own: what is large gets done bit by bit.
+
+    Attributes:
+        door: the one it goes through.
+        refs: as of `Told`.
+    """
+
+    door: str
+    refs: Mapping[str, object]
+
+
 @dataclass(frozen=True, slots=True)
 class Material:
     """Something to look through for tokens; in memory only.
@@ -37,6 +87,8 @@ class Material:
         source, place, where, at, alert: of the sightings found in it (see `core.sighting`).
         path: the file, where it is one.
         gap: why it could not be had; then there is no content, and it is never called clean.
+        part: is to be looked through by itself, later; then there is no content here.
+        news: what else an alert says, where it is one.
     """
 
     kind: Literal["diff", "text", "secret"]
@@ -48,6 +100,8 @@ class Material:
     path: str | None = None
     alert: Alert | None = None
     gap: str | None = None
+    part: Part | None = None
+    news: News | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +110,15 @@ class Reach:
 
     Attributes:
         github: the API, or None if no credential is configured.
+        gitlab: likewise.
+        partners: where those publish their keys who may sign reports of tokens.
+        app: GitHub in the name of the App itself, if we are one: for what only an App may ask.
     """
 
     github: GitHub | None
+    gitlab: GitLab | None = None
+    partners: Mapping[str, KeyPage] = field(default_factory=dict)
+    app: GitHub | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +139,26 @@ class Door:
 
 def doors() -> Mapping[str, Door]:
     """Every door by the name under which its deliveries are kept."""
-    from responder.sources import github_alert, github_push, report  # noqa: PLC0415 -- they name this module's types
+    from responder.sources import (  # noqa: PLC0415 -- they name this module's types
+        github_alert,
+        github_history,
+        github_partner,
+        github_push,
+        gitlab,
+        gitlab_revocation,
+        report,
+        scan,
+    )
 
     return {
         "github_push": Door(github_push.told, github_push.material, github_push.narrow),
         "github_alert": Door(github_alert.told, github_alert.material),
-        "report": Door(report.told, report.material),
+        "github_history": Door(github_history.told, github_history.material),
+        "github_partner": Door(github_partner.told, github_partner.material, github_partner.narrow),
+        "gitlab": Door(gitlab.told, gitlab.material, gitlab.narrow),
+        "gitlab_revocation": Door(gitlab_revocation.told, gitlab_revocation.material),
+        "report": Door(report.told, report.material, report.narrow),
+        "scan": Door(scan.told, scan.material, scan.narrow),
     }
 
 
@@ -92,5 +166,7 @@ GITHUB_EVENTS: Mapping[str, str] = {
     "push": "github_push",
     "secret_scanning_alert": "github_alert",
     "secret_scanning_alert_location": "github_alert",
+    "public": "github_history",
+    "repository.publicized": "github_history",
 }
-"""Which GitHub event goes through which door; every other event is ignored, and said so."""
+"""Which GitHub event, or action of one, goes through which door; every other is ignored, and said so."""

@@ -1,8 +1,8 @@
 """GitHub's REST API, as far as we fetch from it and close alerts through it.
 
 Peculiar: repositories are addressed by their number, which survives renaming and
-cannot be made to point elsewhere; "forbidden" is also how a rate limit looks; a
-large or binary file has no patch; an alert may hide its secret.
+cannot be made to point elsewhere; a large or binary file has no patch; an alert may
+hide its secret.
 
 Source: https://docs.github.com/rest
 """
@@ -11,18 +11,18 @@ import base64
 import binascii
 import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any
 
 from responder.core.errors import Refused, Unavailable
 from responder.core.sighting import Alert, readable_address
 from responder.outbound import Answer, Door
+from responder.sources.github_alerts_api import AlertDetail, AlertLocation, read_alert, read_location
+from responder.sources.github_call import Caller, Credential
 
 _MOST_PAGES = 40
 _NEXT_PAGE = re.compile(r'[?&]page=(\d{1,4})[^>]*>;\s*rel="next"')
-_ACCEPT = "application/vnd.github+json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,41 +50,21 @@ class Commit:
     files: tuple[File, ...] = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
-class AlertDetail:
-    """A secret-scanning alert with its secret.
-
-    Attributes:
-        secret: None if GitHub does not show it to us.
-        encoded: the secret stood there in base64.
-    """
-
-    secret: str | None = field(repr=False)
-    state: str
-    where: str | None
-    created_at: datetime | None
-    encoded: bool
-
-
 class GitHub:
     """The API of one GitHub, with one credential.
 
     Args:
-        door: to the API's base URL.
-        token: sent as a bearer token; its length means nothing.
+        door: to the API's base URL, that of a GitHub Enterprise Server too.
+        credential: what to call with.
         clock: monotonic seconds.
+
+    Attributes:
+        caller: for what is listed (see `github_lists`): all wait together for the rate limit.
     """
 
-    def __init__(self, door: Door, token: str, clock: Any = time.monotonic) -> None:  # noqa: ANN401
-        self._door = door
-        self._headers = {
-            "authorization": f"Bearer {token}",
-            "accept": _ACCEPT,
-            "x-github-api-version": "2022-11-28",
-            "user-agent": "secret-leak-responder",
-        }
-        self._clock = clock
-        self._closed_until = 0.0
+    def __init__(self, door: Door, credential: Credential, clock: Callable[[], float] = time.monotonic) -> None:
+        self.caller = Caller(door, credential, clock)
+        self._read = self.caller.read
 
     def check(self) -> None:
         """See whether our credential is taken; costs nothing of the rate limit.
@@ -113,7 +93,7 @@ class GitHub:
                 raise Unavailable("github", "github.get_commit", "unexpected body")
             first = first or content
             files += _files(content)
-            page = _next_page(answer, page)
+            page = next_page(answer, page)
         commit = first.get("commit")
         message = commit.get("message") if isinstance(commit, dict) else None
         return Commit(
@@ -144,14 +124,24 @@ class GitHub:
         content, _ = self._read("github.get_alert", "GET", _path(alert))
         if not isinstance(content, dict) or content.get("number") != alert.number:
             raise Unavailable("github", "github.get_alert", "unexpected body")
-        secret = content.get("secret")
-        return AlertDetail(
-            secret if isinstance(secret, str) and secret else None,
-            str(content.get("state")),
-            readable_address(content.get("html_url")),
-            _instant(content.get("created_at")),
-            content.get("is_base64_encoded") is True,
-        )
+        return read_alert(content)
+
+    def locations(self, alert: Alert) -> Sequence[AlertLocation]:
+        """Every place in which an alert's secret was seen, over all pages.
+
+        Raises:
+            Refused, Unavailable: as `commit`.
+        """
+        found: list[AlertLocation] = []
+        page: int | None = 1
+        while page is not None:
+            query = {"per_page": 100, "page": page}
+            content, answer = self._read("github.list_locations", "GET", f"{_path(alert)}/locations", params=query)
+            if not isinstance(content, list):
+                raise Unavailable("github", "github.list_locations", "unexpected body")
+            found += [location for item in content if (location := read_location(item)) is not None]
+            page = next_page(answer, page)
+        return found
 
     def close_alert(self, alert: Alert, comment: str) -> None:
         """Close an alert as revoked; one that is closed already stays as it is.
@@ -162,52 +152,14 @@ class GitHub:
         if self.alert(alert).state == "resolved":
             return
         body = {"state": "resolved", "resolution": "revoked", "resolution_comment": comment, "validity": "inactive"}
-        self._read("github.close_alert", "PATCH", _path(alert), body=body)
-
-    def _read(
-        self,
-        what: str,
-        method: str,
-        path: str,
-        *,
-        params: Mapping[str, str | int] | None = None,
-        body: object = None,
-    ) -> tuple[Any, Answer]:
-        wait = self._closed_until - self._clock()
-        if wait > 0:
-            raise Unavailable("github", what, "rate limit", wait)
-        answer = self._door.exchange(
-            what, method, path, headers=self._headers, params=params, body=body, cap=64 * 1024 * 1024
-        )
-        if answer.status in (403, 429) and (limit := _rate_limit(answer)) is not None:
-            self._closed_until = self._clock() + limit
-            raise Unavailable("github", what, "rate limit", limit)
-        if answer.status >= 500 or answer.status in (304, 408, 425, 429):
-            raise Unavailable("github", what, f"status {answer.status}", answer.retry_after_seconds)
-        if answer.status >= 400:
-            raise Refused("github", what, answer.status)
-        content = answer.json()
-        if content is None:
-            raise Unavailable("github", what, "not JSON")
-        return content, answer
-
-
-def _rate_limit(answer: Answer) -> float | None:
-    """Seconds to wait if this is a rate limit, None if it is a plain refusal.
-
-    Order as documented: ``retry-after``; else, with nothing remaining, the time of
-    reset; else, for a secondary limit, a minute.
-    """
-    if answer.retry_after_seconds is not None:
-        return max(answer.retry_after_seconds, 1.0)
-    if answer.headers.get("x-ratelimit-remaining") == "0":
-        reset = answer.headers.get("x-ratelimit-reset", "")
-        if reset.isdecimal() and len(reset) < 12:
-            return min(max(float(reset) - time.time(), 1.0), 3600.0)
-        return 60.0
-    if answer.status == 429 or b"rate limit" in answer.body[:2000].lower():
-        return 60.0
-    return None
+        try:
+            content, _ = self._read("github.close_alert", "PATCH", _path(alert), body=body)
+        except Refused as error:
+            if error.status not in (400, 422) or self.alert(alert).state != "resolved":
+                raise  # else somebody closed it in between
+            return
+        if not isinstance(content, dict) or content.get("state") != "resolved":
+            raise Unavailable("github", "github.close_alert", "unexpected body")
 
 
 def _files(content: Mapping[str, Any]) -> Iterator[File]:
@@ -224,21 +176,14 @@ def _files(content: Mapping[str, Any]) -> Iterator[File]:
         )
 
 
-def _next_page(answer: Answer, page: int) -> int | None:
+def next_page(answer: Answer, page: int, most: int = _MOST_PAGES) -> int | None:
     """The number of the next page; only the number is taken from the link, never the address."""
     found = _NEXT_PAGE.search(answer.headers.get("link", ""))
     if found is None:
         return None
     following = int(found.group(1))
-    return following if page < following <= _MOST_PAGES else None
+    return following if page < following <= most else None
 
 
 def _path(alert: Alert) -> str:
     return f"/repositories/{alert.repository}/secret-scanning/alerts/{alert.number}"
-
-
-def _instant(value: object) -> datetime | None:
-    try:
-        return datetime.fromisoformat(value) if isinstance(value, str) and value.endswith("Z") else None
-    except ValueError:
-        return None

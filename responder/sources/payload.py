@@ -7,7 +7,7 @@ Bounded before it is parsed, strict while it is, and every refusal is a
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Never
 
 from responder.core.errors import Malformed
@@ -18,6 +18,7 @@ _MOST_QUOTES = 4_000_000
 _DEEPEST = 64
 _SHA = re.compile(r"(?:[0-9a-f]{40}|[0-9a-f]{64})\Z")
 _LARGEST_ID = 2**63 - 1
+_Hook = Callable[[Any], Any]
 _MARKS = re.compile(r'"(?:[^"\\]++|\\.)*+"?|[\[{]|[\]}]', re.DOTALL)
 """A string, whole or never closed, or a bracket; nothing is ever gone back over, so the time is linear."""
 
@@ -29,24 +30,27 @@ def decode(body: bytes) -> dict[str, Any]:
         Malformed: not UTF-8, too many parts, too deep, a duplicate name, a number no
             integer or float holds, a lone surrogate, or no object.
     """
-    parts = body.count(b"{") + body.count(b"[")
-    if parts > _MOST_CONTAINERS or body.count(b",") > _MOST_SEPARATORS or body.count(b'"') > _MOST_QUOTES:
-        raise Malformed("The JSON has too many parts.")
-    try:
-        text = body.decode("utf-8")
-    except UnicodeDecodeError:
-        raise Malformed("The body is not UTF-8.") from None
-    _measure_depth(text)
-    try:
-        value = json.loads(
-            text, object_pairs_hook=_unique, parse_constant=_no_constant, parse_int=_integer, parse_float=_real
-        )
-    except (json.JSONDecodeError, RecursionError):
-        raise Malformed("The body is not JSON.") from None
+    text = _bounded(body)
+    value = _parse(text)
     if not isinstance(value, dict):
         raise Malformed("The body is not a JSON object.")
     if "\\u" in text and re.search(r"\\u[dD][89a-fA-F]", text):
         _no_surrogates(value)
+    return value
+
+
+def decode_list(body: bytes) -> list[Any]:
+    """Parse a JSON array from UTF-8 whose elements are independent, so that none can spoil the others.
+
+    An object with a duplicate name, and a number no integer or float holds, is None; a string may hold a
+    lone surrogate.
+
+    Raises:
+        Malformed: not UTF-8, too many parts, too deep, or no array.
+    """
+    value = _parse(_bounded(body), _or_none)
+    if not isinstance(value, list):
+        raise Malformed("The body is not a JSON array.")
     return value
 
 
@@ -85,6 +89,41 @@ def text(payload: Mapping[str, Any], name: str, most: int) -> str | None:
     if not isinstance(value, str) or len(value) > most:
         raise Malformed(f"{name} must be a string of at most {most} characters.")
     return value
+
+
+def _bounded(body: bytes) -> str:
+    parts = body.count(b"{") + body.count(b"[")
+    if parts > _MOST_CONTAINERS or body.count(b",") > _MOST_SEPARATORS or body.count(b'"') > _MOST_QUOTES:
+        raise Malformed("The JSON has too many parts.")
+    try:
+        text = body.decode("utf-8")
+    except UnicodeDecodeError:
+        raise Malformed("The body is not UTF-8.") from None
+    _measure_depth(text)
+    return text
+
+
+def _parse(text_: str, spare: Callable[[_Hook], _Hook] = lambda hook: hook) -> Any:  # noqa: ANN401 -- JSON has no narrower type
+    try:
+        return json.loads(
+            text_,
+            object_pairs_hook=spare(_unique),
+            parse_constant=spare(_no_constant),
+            parse_int=spare(_integer),
+            parse_float=spare(_real),
+        )
+    except (json.JSONDecodeError, RecursionError):
+        raise Malformed("The body is not JSON.") from None
+
+
+def _or_none(hook: _Hook) -> _Hook:
+    def spared(read: Any) -> Any:  # noqa: ANN401 -- as the hooks
+        try:
+            return hook(read)
+        except Malformed:
+            return None
+
+    return spared
 
 
 def _at(payload: Mapping[str, Any], path: tuple[str, ...]) -> object:

@@ -5,9 +5,10 @@ changes, each a function of a transaction. A transaction that has returned is on
 disk.
 """
 
+import os
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,8 @@ Transaction = sa.Connection
 
 _BUSY_SECONDS = 5
 _FIRST_NAP_SECONDS, _LONGEST_NAP_SECONDS = 0.001, 0.03
+FLOOR_BYTES = 64 * 1024 * 1024
+"""With less free on its disk nothing new is taken in, so that what was taken in can be brought to its end."""
 _POOL_SECONDS = 3  # for a connection, so that a delivery is refused before GitHub gives up at ten
 
 
@@ -36,15 +39,23 @@ class StoreUnavailable(Exception):
         self.why = why
 
 
+def _free_bytes(folder: Path) -> int:
+    found = os.statvfs(folder)
+    return found.f_bavail * found.f_frsize
+
+
 class Store:
     """One database.
 
     Args:
         url: ``sqlite:///path`` or ``postgresql://…``.
+        free_bytes: how many are left on the disk of a folder.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, free_bytes: Callable[[Path], int] = _free_bytes) -> None:
         self.is_sqlite = url.startswith("sqlite")
+        self._file = Path(url.removeprefix("sqlite:///")).absolute()
+        self._free_bytes = free_bytes
         if self.is_sqlite:
             self._engine = sa.create_engine(
                 url,
@@ -107,6 +118,37 @@ class Store:
         except sa.exc.TimeoutError:
             raise StoreUnavailable("no free connection") from None
 
+    @contextmanager
+    def alone(self, name: str) -> Iterator[None]:
+        """No other process is in a block of the same *name*; on SQLite there is one worker as it is.
+
+        Raises:
+            StoreUnavailable: as `begin`.
+        """
+        if self.is_sqlite:
+            yield
+            return
+        from responder.store import dialect  # noqa: PLC0415 -- it names this module's types
+
+        with self.read() as tx:
+            dialect.alone(tx, name)
+            yield
+
+    @contextmanager
+    def alone_or_not(self, name: str) -> Iterator[bool]:
+        """As `alone`, but without waiting: whether no other process is in such a block.
+
+        Raises:
+            StoreUnavailable: as `begin`.
+        """
+        if self.is_sqlite:
+            yield True
+            return
+        from responder.store import dialect  # noqa: PLC0415 -- as above
+
+        with self.read() as tx:
+            yield dialect.alone_or_not(tx, name)
+
     def notify(self, tx: Transaction, channel: str) -> None:
         """Wake every listener of *channel* once *tx* is on disk; does nothing on SQLite."""
         if not self.is_sqlite:
@@ -131,13 +173,21 @@ class Store:
             raise StoreUnavailable(type(error).__name__) from None
 
     def upgrade(self) -> None:
-        """Bring the tables to the version this code needs."""
+        """Bring the tables to the version this code needs.
+
+        Raises:
+            StoreUnavailable: a newer version of ours has changed them.
+        """
         from alembic import command  # noqa: PLC0415 -- a quarter of a second that a receiver never needs
+        from alembic.util import CommandError  # noqa: PLC0415 -- as above
 
         with self._writing.begin() as tx:
             if not self.is_sqlite:
                 tx.execute(sa.text("SELECT pg_advisory_xact_lock(7263748)"))
-            command.upgrade(_alembic(tx), "head")
+            try:
+                command.upgrade(_alembic(tx), "head")
+            except CommandError:
+                raise StoreUnavailable("its tables are those of a newer version") from None
 
     def is_current(self) -> bool:
         """Whether the tables have the version this code needs.
@@ -149,6 +199,17 @@ class Store:
             if not sa.inspect(tx).has_table("alembic_version"):
                 return False
             return tx.execute(sa.text("SELECT version_num FROM alembic_version")).scalars().all() == [HEAD]
+
+    def has_room(self) -> bool:
+        """Whether the disk takes more: SQLite wants some left to end what was begun; a server looks after its own."""
+        try:
+            return not self.is_sqlite or self._free_bytes(self._file.parent) >= FLOOR_BYTES
+        except OSError:  # no such folder: whoever reads or writes hears more of it
+            return True
+
+    def is_there(self) -> bool:
+        """Whether the file of SQLite is: open connections go on writing to one that was taken away, and to nobody."""
+        return not self.is_sqlite or self._file.exists()
 
     def close(self) -> None:
         """Close all connections."""

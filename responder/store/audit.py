@@ -16,6 +16,7 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from responder.store import Transaction
+from responder.store.dialect import alone
 from responder.store.tables import audit as t
 
 RECORDED = frozenset(
@@ -94,8 +95,7 @@ def append(tx: Transaction) -> None:
     waiting = tx.info.pop(_WAITING, None)
     if not waiting:
         return
-    if tx.dialect.name == "postgresql":
-        tx.execute(sa.text("SELECT pg_advisory_xact_lock(7263749)"))
+    alone(tx, "audit")
     last = head(tx)
     id_, digest = last.entries, last.digest
     for at, event, subject, detail in waiting:

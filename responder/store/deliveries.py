@@ -1,14 +1,18 @@
 """Deliveries: accepted, waiting their turn, done."""
 
+import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
 from responder.store import Transaction
-from responder.store.dialect import add
+from responder.store.dialect import add, alone
 from responder.store.tables import deliveries as t
+
+ENDED = ("done", "failed")
+"""States after which nothing more becomes of a delivery."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +35,48 @@ class Delivery:
     received_at: datetime
     sealed: bytes | None = None
 
+    @property
+    def whole(self) -> str:
+        """Under which id people hear of it: that of the delivery it is a part of, if it is."""
+        return str(self.refs.get("of", self.id))
 
-def accept(tx: Transaction, delivery: Delivery) -> bool:
-    """Write *delivery* down; False if it was here already."""
+    @property
+    def backfill(self) -> bool:
+        """Whether it tells of the past, from before we were listening."""
+        return self.refs.get("backfill") is True
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """At most so many deliveries in one lane within so much time; what was refused does not count."""
+
+    most: int
+    within: timedelta
+
+
+class Crowded(Exception):
+    """A lane has had as many deliveries as its quotas allow.
+
+    Args:
+        seconds: until it may have another; at least 1.
+    """
+
+    def __init__(self, seconds: int) -> None:
+        super().__init__(seconds)
+        self.seconds = seconds
+
+
+def accept(tx: Transaction, delivery: Delivery, quotas: Sequence[Quota] = ()) -> bool:
+    """Write *delivery* down; False if it was here already, which no quota counts twice.
+
+    Counted in the transaction that writes, by one at a time for each lane: exact however many
+    processes and machines accept.
+
+    Raises:
+        Crowded: a quota of its lane is used up; the transaction must not be committed.
+    """
+    if quotas:
+        alone(tx, delivery.lane)
     row = {
         "id": delivery.id,
         "source": delivery.source,
@@ -43,30 +86,67 @@ def accept(tx: Transaction, delivery: Delivery) -> bool:
         "received_at": delivery.received_at,
         "state": "waiting",
     }
-    return add(tx, t, row, ["id"])
+    new = add(tx, t, row, ["id"])
+    if new:
+        waits = [until for quota in quotas if (until := _crowded_until(tx, delivery, quota))]
+        if waits:
+            raise Crowded(math.ceil((max(waits) - delivery.received_at).total_seconds()))
+    return new
 
 
-def next_waiting(tx: Transaction, limit: int, full: Collection[str] = ()) -> Sequence[str]:
-    """Ids of waiting deliveries, oldest first within a lane, lanes taking turns; none of those that are *full*."""
-    turn = sa.func.row_number().over(partition_by=t.c.lane, order_by=(t.c.received_at, t.c.id))
-    mine = (t.c.state == "waiting", t.c.lane.not_in(full))
-    queue = sa.select(t.c.id, t.c.received_at, turn.label("turn")).where(*mine).subquery()
-    return (
-        tx.execute(sa.select(queue.c.id).order_by(queue.c.turn, queue.c.received_at, queue.c.id).limit(limit))
-        .scalars()
-        .all()
-    )
+def _crowded_until(tx: Transaction, newest: Delivery, quota: Quota) -> datetime | None:
+    """When the oldest delivery too many leaves the quota's time; None if there are not too many."""
+    others = sa.select(t.c.received_at).where(t.c.lane == newest.lane, t.c.id != newest.id)
+    oldest: datetime | None = tx.execute(
+        others.order_by(t.c.received_at.desc()).offset(quota.most - 1).limit(1)
+    ).scalar_one_or_none()
+    if oldest is None or oldest + quota.within <= newest.received_at:
+        return None
+    return oldest + quota.within
 
 
-def lanes(tx: Transaction, ids: Sequence[str]) -> Mapping[str, str]:
-    """The lane of each of these deliveries."""
-    return {row.id: row.lane for row in tx.execute(sa.select(t.c.id, t.c.lane).where(t.c.id.in_(ids)))}
+def next_waiting(
+    tx: Transaction, limit: int, full_lanes: Collection[str] = (), full_sources: Collection[str] = ()
+) -> Sequence[str]:
+    """Ids of waiting deliveries, oldest first within a lane; sources take turns, and within a source its lanes.
+
+    Sources first, because lanes of reports cost nothing: whoever has many addresses has as many lanes.
+    """
+    mine = (t.c.state == "waiting", t.c.lane.not_in(full_lanes), t.c.source.not_in(full_sources))
+    ranked: list[tuple[int, int, datetime, str]] = []
+    for source in tx.execute(sa.select(t.c.source).where(*mine).distinct()).scalars().all():
+        turn = sa.func.row_number().over(partition_by=t.c.lane, order_by=(t.c.received_at, t.c.id))
+        its = sa.select(turn.label("turn"), t.c.received_at, t.c.id).where(*mine, t.c.source == source).subquery().c
+        queue = sa.select(its.turn, its.received_at, its.id).order_by(its.turn, its.received_at, its.id).limit(limit)
+        ranked += [(round_, row.turn, row.received_at, row.id) for round_, row in enumerate(tx.execute(queue))]
+    return [id_ for *_, id_ in sorted(ranked)[:limit]]
+
+
+def queues(tx: Transaction, ids: Sequence[str]) -> Mapping[str, tuple[str, str]]:
+    """Source and lane of each of these deliveries."""
+    found = tx.execute(sa.select(t.c.id, t.c.source, t.c.lane).where(t.c.id.in_(ids)))
+    return {row.id: (row.source, row.lane) for row in found}
+
+
+def under_way(tx: Transaction, ids: Sequence[str]) -> Sequence[str]:
+    """Those of *ids* that have not ended."""
+    return tx.execute(sa.select(t.c.id).where(t.c.id.in_(ids), t.c.ended_at.is_(None))).scalars().all()
 
 
 def get(tx: Transaction, id: str) -> Delivery | None:  # noqa: A002 -- an id is called id
     """The delivery, or None."""
     row = tx.execute(sa.select(t).where(t.c.id == id)).one_or_none()
     return None if row is None else Delivery(row.id, row.source, row.lane, row.refs, row.received_at, row.sealed)
+
+
+def state(tx: Transaction, id: str) -> str | None:  # noqa: A002
+    """Where the delivery stands: waiting, started, or one of `ENDED`; None if there is none."""
+    return tx.execute(sa.select(t.c.state).where(t.c.id == id)).scalar_one_or_none()
+
+
+def outcome(tx: Transaction, id: str) -> str | None:  # noqa: A002
+    """How the delivery ended; None before that."""
+    return tx.execute(sa.select(t.c.outcome).where(t.c.id == id)).scalar_one_or_none()
 
 
 def start(tx: Transaction, ids: Sequence[str]) -> None:

@@ -21,7 +21,7 @@ def unfinished(tx: Transaction) -> int:
         sa.and_(incidents.c.state == State.OPEN.value, sa.not_(sa.func.coalesce(second_look, sa.false()))),
         incidents.c.state == State.CONTAINED.value,
     )
-    owed = sa.and_(notices.c.status == Delivery.PENDING.value, notices.c.topic != Topic.DIGEST.value)
+    owed = sa.and_(notices.c.status == Delivery.PENDING.value, notices.c.topic.not_in((Topic.DIGEST, Topic.BACKFILL)))
     return sum(
         tx.execute(sa.select(sa.func.count()).select_from(table).where(condition)).scalar_one()
         for table, condition in ((deliveries, waiting), (incidents, moving), (notices, owed))

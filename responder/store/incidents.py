@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 import sqlalchemy as sa
@@ -11,7 +11,7 @@ from responder.core.incident import Event, Incident, LeakedKey, State
 from responder.core.key import KnownKey, Owner
 from responder.core.sighting import Alert, Sighting, Source
 from responder.core.token import Fingerprint
-from responder.store import Transaction, audit, damages, notices
+from responder.store import Transaction, audit, damages, notices, timings
 from responder.store.dialect import add
 from responder.store.tables import deliveries, events, incidents, sightings
 
@@ -41,6 +41,9 @@ class Record:
     dead_in_a_row: int
     dead_at: datetime | None
     looks: int
+    severity: str = "normal"
+    hints: Mapping[str, str] = field(default_factory=dict)
+    closed_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +56,14 @@ class Joined:
 
 
 def join(
-    tx: Transaction, seen: Fingerprint, provider: str, account: str, sighting: Sighting, received_at: datetime
+    tx: Transaction,
+    seen: Fingerprint,
+    provider: str,
+    account: str,
+    sighting: Sighting,
+    received_at: datetime,
+    *,
+    backfill: bool = False,
 ) -> Joined:
     """Add *sighting* to the one incident of its token, opening it if there is none.
 
@@ -64,6 +74,7 @@ def join(
         account: the configured account, as far as known.
         sighting: where it was seen.
         received_at: when the delivery that told us was accepted.
+        backfill: it tells of the past, from before we were listening.
     """
     row = {
         "id": f"inc_{secrets.token_hex(10)}",
@@ -78,7 +89,7 @@ def join(
         "evidence": "none",
         "reason": "Not decided yet.",
         "severity": "normal",
-        "backfill": False,
+        "backfill": backfill,
         "opened_at": received_at,
         "dead_in_a_row": 0,
         "looks": 0,
@@ -86,20 +97,32 @@ def join(
     _rename(tx, seen)
     new = add(tx, incidents, row, ["fingerprint"])
     id_ = tx.execute(sa.select(incidents.c.id).where(incidents.c.fingerprint == seen.digest)).scalar_one()
-    place = {
-        "incident_id": id_,
+    seen_new = see(tx, id_, sighting)
+    if seen_new:
+        note(tx, id_, "received", received_at, {"source": sighting.source.value})
+    return Joined(id_, new, seen_new)
+
+
+def is_backfill(tx: Transaction, id: str) -> bool:  # noqa: A002
+    """Whether the incident was opened by something that told of the past."""
+    found = sa.select(incidents.c.id).where(incidents.c.id == id, incidents.c.backfill.is_(True))
+    return tx.execute(found).first() is not None
+
+
+def see(tx: Transaction, id: str, sighting: Sighting) -> bool:  # noqa: A002 -- an id is called id
+    """Add one more place to an incident; False if it was known."""
+    row = {
+        "incident_id": id,
         "source": sighting.source.value,
         "place": sighting.place,
         "where": sighting.where,
+        "kind": sighting.kind,
         "at": sighting.at,
         "delivery_id": sighting.delivery,
         "repository": sighting.alert and sighting.alert.repository,
         "alert": sighting.alert and sighting.alert.number,
     }
-    seen_new = add(tx, sightings, place, ["incident_id", "source", "place"])
-    if seen_new:
-        note(tx, id_, "received", received_at, {"source": sighting.source.value})
-    return Joined(id_, new, seen_new)
+    return add(tx, sightings, row, ["incident_id", "source", "place"])
 
 
 def _rename(tx: Transaction, seen: Fingerprint) -> None:
@@ -142,6 +165,9 @@ def get(tx: Transaction, id: str) -> Record:  # noqa: A002 -- an id is called id
         dead_in_a_row=row.dead_in_a_row,
         dead_at=row.dead_at,
         looks=row.looks,
+        severity=row.severity,
+        hints=row.hints or {},
+        closed_at=row.closed_at,
     )
 
 
@@ -170,6 +196,8 @@ def name_key(tx: Transaction, id: str, key: KnownKey) -> None:  # noqa: A002
 
 def note(tx: Transaction, id: str, event: str, at: datetime, detail: Mapping[str, object] | None = None) -> None:  # noqa: A002
     """Add a line to the timeline, and to the audit record where it belongs there."""
+    if event in timings.CLOCKS:
+        timings.measure(tx, id, event, at)
     tx.execute(sa.insert(events).values(incident_id=id, at=at, event=event, detail=dict(detail or {})))
     if event in audit.RECORDED:
         audit.record(tx, at, event, id, detail or {})
@@ -203,8 +231,8 @@ def open_alerts(tx: Transaction, id: str) -> Sequence[Alert]:  # noqa: A002
     return [Alert(row.repository, row.alert) for row in rows]
 
 
-def close_alert(tx: Transaction, id: str, alert: Alert, now: datetime) -> None:  # noqa: A002
-    """Remember that *alert* is closed on GitHub."""
+def close_alert(tx: Transaction, id: str, alert: Alert, now: datetime | None) -> None:  # noqa: A002
+    """Remember that *alert* is closed on GitHub; with None for a time, that it is open again."""
     tx.execute(
         sa.update(sightings)
         .where(
@@ -261,6 +289,8 @@ def load(tx: Transaction, id: str) -> Incident:  # noqa: A002
         timeline=timeline(tx, id),
         notices=notices.of(tx, id),
         damage=damages.get(tx, id),
+        severity=row.severity,
+        hints=row.hints or {},
     )
 
 
@@ -283,4 +313,4 @@ def _leaked_key(row: sa.Row[tuple[object, ...]]) -> LeakedKey:
 
 def _sighting(row: sa.Row[tuple[object, ...]]) -> Sighting:
     alert = None if row.alert is None else Alert(row.repository, row.alert)
-    return Sighting(Source(row.source), row.place, row.where, row.at, row.delivery_id, alert)
+    return Sighting(Source(row.source), row.place, row.where, row.at, row.delivery_id, alert, row.kind)

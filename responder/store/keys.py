@@ -12,6 +12,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from responder.core.decision import Disposition
 from responder.core.key import KnownKey, Tier
 from responder.core.token import Fingerprint
 from responder.store import Transaction, key_rows
@@ -21,10 +22,11 @@ from responder.store.accounts import listed as listed  # noqa: PLC0414 -- as abo
 from responder.store.accounts import listing as listing  # noqa: PLC0414 -- as above
 from responder.store.key_rows import KNOWN
 from responder.store.rows import Rows
+from responder.store.tables import accounts, incidents, projects
 from responder.store.tables import known_keys as t
-from responder.store.tables import projects
 
 _SHORTEST_TAIL = 2
+_A_DAY = 86_400_000_000  # microseconds
 _AT_ONCE = 500  # rows in a statement: databases count parameters
 _BY_FINGERPRINT, _BY_TAIL = (
     KNOWN.where(column.in_(sa.bindparam("values", expanding=True)))  # one index each, and nothing to choose between
@@ -106,6 +108,30 @@ def write(tx: Transaction, keys: Iterable[KnownKey], now: datetime) -> Sequence[
                 used[row.id] = key.last_used_at
         writer.use(used)
     return rows
+
+
+def listed_late(tx: Transaction, provider: str, since: datetime) -> Sequence[str]:
+    """Incidents closed after *since* as nobody's, whose token looks like a key that was listed only later.
+
+    Lists are behind with keys made a short while ago. One that was proved to be another token is no candidate.
+    """
+    fits = sa.and_(
+        t.c.mask_tail == incidents.c.tail,
+        t.c.mask_head == incidents.c.head,
+        sa.or_(t.c.mask_length.is_(None), t.c.mask_length == incidents.c.length),
+        t.c.fingerprint.is_(None),
+        t.c.gone_at.is_(None),
+        t.c.written_at > incidents.c.closed_at,
+        sa.type_coerce(t.c.created_at, sa.BigInteger) > sa.type_coerce(incidents.c.opened_at, sa.BigInteger) - _A_DAY,
+    )
+    nobodys = (
+        incidents.c.disposition == Disposition.NOT_OURS.value,
+        incidents.c.closed_at > since,
+        incidents.c.provider == provider,
+        accounts.c.provider == provider,
+    )
+    found = sa.select(incidents.c.id).join(t, fits).join(accounts, accounts.c.id == t.c.account).where(*nobodys)
+    return tx.execute(found.distinct().limit(_AT_ONCE)).scalars().all()
 
 
 def missing(

@@ -75,6 +75,14 @@ def pending_since(tx: Transaction, instant: datetime) -> Sequence[str]:
     return tx.execute(old.distinct().limit(1000)).scalars().all()
 
 
+def gathering(tx: Transaction, prefix: str, instant: datetime) -> str | None:
+    """What has a name that begins with *prefix*, and a pending notice written after *instant*."""
+    named = (t.c.incident_id.startswith(prefix, autoescape=True), t.c.status == Delivery.PENDING.value)
+    return tx.execute(
+        sa.select(t.c.incident_id).where(*named, t.c.written_at > instant).limit(1)
+    ).scalar_one_or_none()
+
+
 def written_since(
     tx: Transaction, topic: Topic, instant: datetime, to: str | None = None, *, proved: bool | None = None
 ) -> int:

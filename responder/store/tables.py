@@ -82,6 +82,7 @@ metadata = MetaData(
 )
 _serial = BigInteger().with_variant(Integer, "sqlite")  # SQLite counts only INTEGER keys up
 _BOUND = text("fingerprint IS NOT NULL")
+_SEALED = text("sealed IS NOT NULL")
 
 deliveries = Table(
     "deliveries",
@@ -97,6 +98,7 @@ deliveries = Table(
     Column("ended_at", Instant),
     Index("ix_deliveries_state_received_at", "state", "received_at"),
     Index("ix_deliveries_lane_received_at", "lane", "received_at"),
+    Index("ix_deliveries_sealed", "received_at", sqlite_where=_SEALED, postgresql_where=_SEALED),
 )
 
 incidents = Table(
@@ -129,6 +131,7 @@ incidents = Table(
     Column("dead_at", Instant),  # confirmed dead
     Column("closed_at", Instant),
     Index("ix_incidents_opened_at", "opened_at"),
+    Index("ix_incidents_state_opened_at", "state", "opened_at"),
 )
 
 sightings = Table(
@@ -313,6 +316,15 @@ audit = Table(
     Column("subject", Text, nullable=False),
     Column("detail", Json, nullable=False),
     Column("digest", Digest, nullable=False),
+)
+
+timings = Table(
+    "timings",  # how long it took: histograms that outlive the incidents
+    metadata,
+    Column("clock", Text, primary_key=True),  # the event up to which was measured
+    Column("bound_ms", BigInteger, primary_key=True, autoincrement=False),
+    Column("measured", BigInteger, nullable=False),
+    Column("total_us", BigInteger, nullable=False),
 )
 
 heartbeats = Table(

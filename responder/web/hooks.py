@@ -13,10 +13,11 @@ from flask import Blueprint, Response, jsonify, request
 
 from responder.core.errors import Malformed
 from responder.core.token import scrub
-from responder.sources import GITHUB_EVENTS, doors
+from responder.sources import GITHUB_EVENTS, Told, doors
 from responder.sources.payload import decode
 from responder.sources.signature import is_signed
 from responder.store.deliveries import Delivery
+from responder.store.origins import HOOK_KINDS, Came, Hook
 from responder.web.problem import problem
 
 if TYPE_CHECKING:
@@ -27,8 +28,9 @@ log = structlog.get_logger(__name__)
 LARGEST_BODY = 25 * 1024 * 1024
 """Bytes: GitHub sends no more."""
 
-_GUID = re.compile(r"[A-Za-z0-9-]{1,64}\Z")
-_FORM = "application/x-www-form-urlencoded"
+GUID = re.compile(r"[A-Za-z0-9-]{1,64}\Z")
+EVENT = re.compile(r"(?=_*[A-Za-z0-9])[A-Za-z0-9_]{1,64}\Z")
+FORM = "application/x-www-form-urlencoded"
 
 
 def blueprint(receiver: "Receiver") -> Blueprint:
@@ -47,29 +49,39 @@ def blueprint(receiver: "Receiver") -> Blueprint:
             log.warning("signature_refused", route="/hooks/github")
             return problem(401, "Unauthorized", "The signature is missing or wrong.")
         guid, event = request.headers.get("X-GitHub-Delivery", ""), request.headers.get("X-GitHub-Event", "")
-        if not _GUID.match(guid) or scrub(guid) != guid:  # it is not signed, and names a row
+        if not GUID.match(guid) or scrub(guid) != guid:  # it is not signed, and names a row
             raise Malformed("X-GitHub-Delivery must be there.")
-        if not event.replace("_", "").isalnum() or not event.isascii() or len(event) > 64:
+        if not EVENT.match(event):
             raise Malformed("X-GitHub-Event must be there.")
         payload = _payload(body)
         if event == "ping":
             return jsonify(delivery=guid), 200
-        door = GITHUB_EVENTS.get(event)
+        door = GITHUB_EVENTS.get(event) or GITHUB_EVENTS.get(f"{event}.{payload.get('action')}")
         if door is None:
             return jsonify(ignored=event), 202
         told = table[door].told(payload)
         digest = hashlib.sha256(body).hexdigest()[:16]  # the id is not signed: it may not shadow another body
         delivery = Delivery(f"gh_{guid}_{digest}", door, told.lane, told.refs, receiver.clock())
-        new = receiver.inbox.accept(delivery)
+        new = receiver.inbox.accept(delivery, came=_came(told))
         log.info("delivery_accepted", delivery=delivery.id, github_event=event, new=new)
         return jsonify(delivery=guid), 202
 
     return routes
 
 
+def _came(told: Told) -> Came:
+    """Where it came from: the repository is signed, the webhook's numbers are not, and lead to questions only."""
+    kind = request.headers.get("X-GitHub-Hook-Installation-Target-Type", "")
+    numbers = [request.headers.get(f"X-GitHub-Hook-{name}", "") for name in ("ID", "Installation-Target-ID")]
+    repository = told.refs["repository"]
+    whole = all(one.isascii() and one.isdigit() and len(one) < 19 and int(one) > 0 for one in numbers)
+    hook = Hook(kind, int(numbers[1]), int(numbers[0])) if whole and kind in HOOK_KINDS else None
+    return Came(hook, repository if isinstance(repository, int) else None)
+
+
 def _payload(body: bytes) -> dict[str, Any]:
     """The payload, sent as JSON or as a form: GitHub offers both, and signs the raw body either way."""
-    if request.mimetype != _FORM:
+    if request.mimetype != FORM:
         return decode(body)
     try:
         form = parse_qs(body.decode("ascii"), strict_parsing=True, max_num_fields=2)

@@ -5,14 +5,29 @@ Source: RFC 9457.
 
 import structlog
 from flask import Flask, Response, json, request
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from responder.core.errors import Malformed
 from responder.store import StoreUnavailable
+from responder.store.deliveries import Crowded
 
 log = structlog.get_logger(__name__)
 
-_RETRY_SECONDS = 5
+RETRY_SECONDS = 5
+"""How long to wait for a database that cannot be used."""
+
+PROBLEM = {
+    "type": "object",
+    "properties": {
+        "type": {"const": "about:blank"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string"},
+    },
+    "required": ["type", "title", "status"],
+    "additionalProperties": False,
+}
+"""What `problem` answers, as JSON Schema."""
 
 
 def problem(status: int, title: str, detail: str | None = None) -> Response:
@@ -22,7 +37,7 @@ def problem(status: int, title: str, detail: str | None = None) -> Response:
         content["detail"] = detail
     response = Response(json.dumps(content), status, content_type="application/problem+json")
     if status == 503:
-        response.headers["Retry-After"] = str(_RETRY_SECONDS)
+        response.headers["Retry-After"] = str(RETRY_SECONDS)
     return response
 
 
@@ -31,6 +46,7 @@ def handle(app: Flask) -> None:
     app.register_error_handler(HTTPException, _of_http)
     app.register_error_handler(Malformed, _of_input)
     app.register_error_handler(StoreUnavailable, _of_store)
+    app.register_error_handler(Crowded, _of_crowd)
     app.register_error_handler(Exception, _of_bug)
 
 
@@ -45,7 +61,10 @@ def check_framing() -> Response | None:
 
 
 def _of_http(error: HTTPException) -> Response:
-    return problem(error.code or 500, error.name)
+    answer = problem(error.code or 500, error.name)
+    if isinstance(error, MethodNotAllowed):
+        answer.headers["Allow"] = ", ".join(sorted(error.valid_methods or ()))
+    return answer
 
 
 def _of_input(error: Malformed) -> Response:
@@ -55,6 +74,12 @@ def _of_input(error: Malformed) -> Response:
 def _of_store(error: StoreUnavailable) -> Response:
     log.error("store_unavailable", why=error.why)
     return problem(503, "Service Unavailable", "Not stored; try again.")
+
+
+def _of_crowd(error: Crowded) -> Response:
+    answer = problem(429, "Too Many Requests", "As much as is taken from one caller was taken; try again later.")
+    answer.headers["Retry-After"] = str(error.seconds)
+    return answer
 
 
 def _of_bug(error: Exception) -> Response:

@@ -79,6 +79,8 @@ def options(bind: str) -> dict[str, object]:
         "graceful_timeout": 10,  # no answer takes longer, and a worker told to stop while it boots does not hear it
         "backlog": 2048,
         "keepalive": 5,
+        "forwarder_headers": "",  # nothing that a header says of a proxy is believed, whoever sends it
+        "secure_scheme_headers": {},
         "control_socket_disable": True,
         "accesslog": None,
         "logger_class": PlainLogger,

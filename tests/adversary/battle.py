@@ -23,6 +23,7 @@ from responder.store.tables import incidents as table
 from tests.adversary import oracle
 from tests.adversary.attacks import ATTACKS, Attack, Ground
 from tests.adversary.moods import MOODS, Moods
+from tests.hook import somebody
 from tests.running import Group, eventually
 
 COVERAGES = ("none", "victim", "all")
@@ -206,11 +207,14 @@ class Battle:
             elif case.door == "alert":
                 self.world.github.alert(where, case.text)
             else:
-                answer = self.group.client.post("/v1/reports", json={"text": case.text})
-                assert answer.status_code == 202
+                self._report(case)
 
         with ThreadPoolExecutor(4) as pool:
             list(pool.map(tell, enumerate(self.cases)))
+
+    def _report(self, case: Case) -> None:
+        answer = self.group.client.post("/v1/reports", json={"text": case.text}, headers=somebody())
+        assert answer.status_code == 202
 
     def _all_decided(self) -> bool:
         """Every delivery was looked through, and every incident decided at least once."""
@@ -236,7 +240,7 @@ class Battle:
         self._aged |= suspected
         for case in self.cases if suspected else ():
             if suspected & set(self._fingerprints(case)):
-                assert self.group.client.post("/v1/reports", json={"text": case.text}).status_code == 202
+                self._report(case)
 
     def _restless(self) -> list[Case]:
         """Cases of which more is to be expected soon."""

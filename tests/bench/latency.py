@@ -20,6 +20,7 @@ from responder.seal import Keys
 from responder.simulator import World
 from responder.simulator.openai_objects import Key
 from responder.store import keys
+from tests.hook import somebody
 from tests.running import Group, eventually
 
 
@@ -32,9 +33,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, World() as world:
         owner = world.openai.add_user("Ada Example", "ada@acme.example")
         grown = [world.openai.add_key(f"key {n}", owner=owner) for n in range(2 * wanted.leaks)]
-        with Group(
-            Path(folder), {**world.environment(), "RESPONDER_POLICY__MAX_REVOKES_PER_HOUR": "100000"}
-        ) as group:
+        settings = {"RESPONDER_POLICY__MAX_REVOKES_PER_HOUR": "100000", "RESPONDER_TRUSTED_PROXIES": "1"}
+        with Group(Path(folder), world.environment() | settings) as group:
             group.start("serve").wait_until_ready()
             eventually(lambda: _known(group, len(grown)), "the keys to be listed")
             world.openai.latency_seconds = world.github.latency_seconds = wanted.away
@@ -102,7 +102,8 @@ def _reports(world: World, group: Group, grown: Sequence[Key]) -> list[float]:
         assert known is not None
         with group.store.begin("bench") as tx:
             keys.bind(tx, known, fingerprint(Token(key.value, "openai-project"), pepper).digest)
-        assert group.client.post("/v1/reports", json={"token": key.value}).status_code == 202
+        answer = group.client.post("/v1/reports", json={"token": key.value}, headers=somebody())
+        assert answer.status_code == 202
         answered = time.monotonic()
         took.append(_deleted(world, key) - answered)
         group.wait_until_idle()

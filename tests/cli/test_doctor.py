@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from responder.simulator import World
+from responder.simulator.gitlab import GitLab
 from tests.running import Group, eventually
 
 
@@ -61,6 +62,7 @@ def test_where_all_is_well_nothing_is_red_and_nothing_is_touched(ask: Ask, world
     [
         ("OpenAI admin key", {"RESPONDER_OPENAI__ADMIN_KEY": "sk-admin-revoked"}),
         ("GitHub", {"RESPONDER_GITHUB__TOKEN": "ghp_expired"}),
+        ("GitLab", {"RESPONDER_GITLAB__WEBHOOK_SECRET": "made-up-shared-token"}),
         ("mail", {"RESPONDER_MAIL__URL": "smtp://127.0.0.1:9?starttls=never"}),
         ("channels", {"RESPONDER_NOTIFY__URLS": "nonsense://"}),
         ("channels", {"RESPONDER_NOTIFY__URLS": ""}),
@@ -74,6 +76,15 @@ def test_what_is_broken_is_red_and_says_what_to_do(ask: Ask, name: str, environm
     assert checks[name]["state"] == "red"
     assert checks[name]["fix"]
     assert all(value not in printed for value in environment.values() if len(value) > 8)
+
+
+def test_gitlab_is_looked_at_where_it_is_configured(ask: Ask) -> None:
+    """Its token expires like any other, and without it no push can be fetched."""
+    with GitLab() as vendor:
+        assert ask(**vendor.environment())[1]["GitLab"]["state"] == "green"
+        _, checks, printed = ask(**{**vendor.environment(), "RESPONDER_GITLAB__TOKEN": "glpat-expired"})
+        assert (checks["GitLab"]["state"], "glpat-expired" in printed) == ("red", False)
+    assert "GitLab" not in ask()[1]
 
 
 def test_a_data_directory_that_others_may_read_is_red(ask: Ask, group: Group) -> None:

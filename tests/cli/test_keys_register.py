@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from responder import app, settings
+from responder import assembly, settings
 from responder.cli.keys import registering
 from responder.core.token import Token, fingerprint
 from responder.register import Outcome, register
@@ -139,10 +139,15 @@ def test_an_outage_that_lasts_is_named(person: Person, openai: OpenAI) -> None:
     openai.faults.add("GET /v1/models", "status", status=503, times=None)
     waited: list[float] = []
     store = person.store()
-    configured = app.accounts(settings.load(None, person.settings), store)
+    configured = assembly.accounts(settings.load(None, person.settings), store)
     try:
         found = register(
-            Token(key.value, key.family), configured, "openai", Keys(person.data).peppers, app.now(), waited.append
+            Token(key.value, key.family),
+            configured,
+            "openai",
+            Keys(person.data).peppers,
+            assembly.now(),
+            waited.append,
         )
     finally:
         configured["openai"][0].provider.close()

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from responder.app import now
+from responder.assembly import now
 from responder.cli.keys.desk import desk
 from responder.cli.keys.revoking import revoke_one
 from responder.core.revocation import Outcome

@@ -70,9 +70,16 @@ def test_the_json_is_what_the_interface_says_member_by_member() -> None:
         "decision": "revoke",
         "reason": "It is alive.",
         "confirmed_dead": True,
+        "severity": "normal",
+        "hints": {},
         "sightings": [
-            {"source": "github_push", "where": "https://github.example/c", "at": "2026-11-23T11:59:59.000Z"},
-            {"source": "github_alert", "where": None, "at": "2026-11-23T11:59:59.500Z"},
+            {
+                "source": "github_push",
+                "kind": None,
+                "where": "https://github.example/c",
+                "at": "2026-11-23T11:59:59.000Z",
+            },
+            {"source": "github_alert", "kind": None, "where": None, "at": "2026-11-23T11:59:59.500Z"},
         ],
         "timeline": [
             {"at": "2026-11-23T12:00:00.000Z", "event": "received", "detail": {}},
@@ -93,7 +100,7 @@ def test_the_members_keep_their_order() -> None:
     """People read it too: what it is first, what happened last."""
     assert list(to_json(_incident())) == [
         "id", "state", "disposition", "provider", "account", "family", "key", "evidence", "decision", "reason",
-        "confirmed_dead", "sightings", "timeline", "clocks", "notices",
+        "confirmed_dead", "severity", "hints", "sightings", "timeline", "clocks", "notices",
     ]  # fmt: skip
 
 

@@ -8,6 +8,7 @@ from responder.outbound import Door
 from responder.simulator.github import GitHub as Vendor
 from responder.simulator.github_shapes import Repository
 from responder.sources.github_api import GitHub
+from responder.sources.github_call import PlainToken
 
 
 class Clock:
@@ -44,7 +45,7 @@ def repository(vendor: Vendor) -> Repository:
 def make(vendor: Vendor, clock: Clock) -> Iterator[Callable[[str], GitHub]]:
     """Our side, with any credential."""
     door = Door("github", vendor.origin, deadline_seconds=2.0)
-    yield lambda credential: GitHub(door, credential, clock)
+    yield lambda credential: GitHub(door, PlainToken(credential), clock)
     door.close()
 
 

@@ -289,6 +289,18 @@ def test_an_alert_a_person_closed_stays_as_they_left_it(
     assert vendor.count("PATCH") == 0
 
 
+def test_an_alert_that_somebody_closes_at_the_same_moment_is_closed(
+    github: GitHub, vendor: Vendor, repository: Repository
+) -> None:
+    """GitHub refuses a change that changes nothing; that is no reason to get a person up."""
+    made = vendor.alert(repository, token().reveal(), announce=False)
+    body = {**made.rest(vendor.origin, single=True), "state": "open"}
+    made.change({"state": "resolved", "resolution": "revoked"}, "alice")
+    vendor.faults.add("GET .*/alerts/1", "status", status=200, body=body)
+    github.close_alert(Alert(repository.id, 1), "Revoked.")
+    assert (vendor.count("PATCH"), made.resolved_by) == (1, "alice")
+
+
 def test_an_alert_that_takes_a_reviewer_is_refused(github: GitHub, vendor: Vendor, repository: Repository) -> None:
     """A person has to close it."""
     vendor.alert(repository, token().reveal(), announce=False)

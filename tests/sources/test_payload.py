@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from responder.core.errors import Malformed
-from responder.sources.payload import decode, number, sha, text
+from responder.sources.payload import decode, decode_list, number, sha, text
 
 _MEGABYTE = 1024 * 1024
 _LARGEST = 25 * _MEGABYTE
@@ -153,6 +153,28 @@ def test_any_bytes_are_an_object_or_malformed(body: bytes) -> None:
     """Nothing else comes out of it."""
     with suppress(Malformed):
         assert isinstance(decode(body), dict)
+
+
+@pytest.mark.parametrize(
+    ("spoilt", "value"),
+    [(b'{"a":1,"a":2}', None), (b"NaN", None), (b"1e999", None), (b"9" * 21, None), (b'"\\ud800"', "\ud800"),
+     (b'{"a":{"b":1,"b":1}}', {"a": None}), (b'{"a":-Infinity}', {"a": None})],
+)  # fmt: skip
+def test_one_element_of_an_array_never_spoils_the_others(spoilt: bytes, value: object) -> None:
+    """Five hundred tokens are told of at once, by whoever found them anywhere."""
+    assert decode_list(b'["x",' + spoilt + b',{"y":1}]') == ["x", value, {"y": 1}]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"{}", b"null", b"7", b'"x"', b"[", b"[1,]", b"[]]", b'["\xff"]', b"\xef\xbb\xbf[]", "[]".encode("utf-16"),
+     _deep(b"[", b"", b"]", 65), _deep(b"[", b"", b"]", 50_000), b"[" + b"[]," * 100_000 + b"[]]", b"[{]}"],
+    ids=lambda body: f"{bytes(body[:24])!r}-{len(body)}",
+)  # fmt: skip
+def test_what_is_no_array_is_refused_as_a_whole(body: bytes) -> None:
+    """The bounds are those of an object."""
+    with pytest.raises(Malformed):
+        decode_list(body)
 
 
 @pytest.mark.parametrize("value", [None, "7", 7.0, True, False, 0, -1, 2**63, [], {}])

@@ -1,9 +1,12 @@
 """Deliveries: written down once, handed out fairly, shredded when nobody needs them."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
+import pytest
+
 from responder.store import Store, deliveries
-from responder.store.deliveries import Delivery
+from responder.store.deliveries import Crowded, Delivery, Quota
 from tests.grown import NOON
 
 
@@ -11,6 +14,12 @@ def _accept(store: Store, id_: str, lane: str = "one", second: float = 0, sealed
     at = NOON + timedelta(seconds=second)
     with store.begin("accept") as tx:
         return deliveries.accept(tx, Delivery(id_, "github_push", lane, {"repository": 1}, at, sealed))
+
+
+def _accept_within(store: Store, id_: str, *quotas: Quota, lane: str = "one", second: float = 0) -> bool:
+    given = Delivery(id_, "report", lane, {}, NOON + timedelta(seconds=second))
+    with store.begin("accept") as tx:
+        return deliveries.accept(tx, given, quotas)
 
 
 def _waiting(store: Store, limit: int = 100) -> list[str]:
@@ -57,6 +66,68 @@ def test_a_flood_in_one_lane_delays_another_by_one_turn(store: Store) -> None:
     _accept(store, "calm", "calm", 11)
     assert _waiting(store, 3) == ["flood00", "quiet", "calm"]
     assert _waiting(store, 5)[3:] == ["flood01", "flood02"]
+
+
+def test_a_flood_from_many_lanes_of_one_source_delays_another_source_by_one_turn(store: Store) -> None:
+    """Addresses to report from cost nothing: who has a thousand must not hold up what GitHub tells."""
+    for number in range(50):
+        _accept_within(store, f"flood{number:02}", lane=f"report:{number}", second=number / 100)
+    _accept(store, "push", "github:7", 10)
+    assert _waiting(store, 3) == ["flood00", "push", "flood01"]
+    with store.read() as tx:
+        assert list(deliveries.next_waiting(tx, 5, full_sources=["report"])) == ["push"]
+
+
+def test_a_quota_is_exact_and_says_when_it_ends(store: Store) -> None:
+    """A caller is told how long to wait, and what was refused does not make them wait longer."""
+    quota = Quota(3, timedelta(seconds=60))
+    for number in range(3):
+        assert _accept_within(store, f"d{number}", quota, second=number * 10)
+    for second, left in ((20.0, 40), (59.5, 1)):
+        with pytest.raises(Crowded) as caught:
+            _accept_within(store, "late", quota, second=second)
+        assert caught.value.seconds == left
+    assert _accept_within(store, "late", quota, second=60)
+    with pytest.raises(Crowded):
+        _accept_within(store, "later", quota, second=60)
+
+
+def test_the_longest_wait_of_several_quotas_is_told(store: Store) -> None:
+    """Coming back in a minute would be in vain when the hour is used up."""
+    quotas = (Quota(1, timedelta(minutes=1)), Quota(1, timedelta(hours=1)))
+    _accept_within(store, "first", *quotas)
+    with pytest.raises(Crowded) as caught:
+        _accept_within(store, "second", *quotas)
+    assert caught.value.seconds == 3600
+
+
+def test_a_repeated_delivery_is_answered_as_before_however_full_its_lane_is(store: Store) -> None:
+    """A client that lost our answer must not be told that its report was not taken."""
+    quota = Quota(1, timedelta(minutes=1))
+    assert _accept_within(store, "d", quota)
+    assert not _accept_within(store, "d", quota)
+    with pytest.raises(Crowded):
+        _accept_within(store, "other", quota)
+
+
+def test_a_quota_counts_one_lane_only(store: Store) -> None:
+    """One caller's flood is not another's."""
+    quota = Quota(1, timedelta(minutes=1))
+    assert _accept_within(store, "a", quota, lane="one")
+    assert _accept_within(store, "b", quota, lane="two")
+
+
+def test_many_at_once_share_one_quota(store: Store) -> None:
+    """Every process and machine counts the same rows, one at a time."""
+
+    def accept(number: int) -> bool:
+        try:
+            return _accept_within(store, f"d{number}", Quota(5, timedelta(minutes=1)), second=number / 1000)
+        except Crowded:
+            return False
+
+    with ThreadPoolExecutor(8) as pool:
+        assert sum(pool.map(accept, range(40))) == 5
 
 
 def test_deliveries_of_one_instant_are_handed_out_in_a_fixed_order(store: Store) -> None:

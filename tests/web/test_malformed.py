@@ -1,91 +1,23 @@
 """A signed body may still be hostile or broken: it is refused with 400, and never with a 5xx."""
 
-import json
 from typing import Any
 from urllib.parse import quote
 
 import pytest
 
 from tests.hook import SHA, Sender, alert, assert_problem, dump, push
+from tests.hostile import inside, texts, values
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
 
-def inside(fragment: str) -> bytes:
-    """A good push with one more member, written as *fragment*."""
-    return dump(push())[:-1] + b', "more": ' + fragment.encode() + b"}"
-
-
+GOOD = dump(push(more="@"))
 BROKEN: dict[str, bytes] = {
-    "empty": b"",
-    "blank": b" \n",
-    "null": b"null",
-    "true": b"true",
-    "number": b"7",
-    "string": b'"push"',
+    **texts(GOOD),
+    **values(GOOD),
     "list": b"[]",
     "list of pushes": b"[" + dump(push()) + b"]",
-    "cut": dump(push())[:-1],
-    "cut in half": dump(push())[:40],
-    "closed twice": dump(push()) + b"}",
-    "two bodies": dump(push()) + dump(push()),
-    "trailing NUL": dump(push()) + b"\0",
-    "trailing text": dump(push()) + b" x",
-    "byte-order mark": b"\xef\xbb\xbf" + dump(push()),
-    "UTF-16": json.dumps(push()).encode("utf-16"),
-    "UTF-16, little": json.dumps(push()).encode("utf-16-le"),
-    "UTF-16, big": json.dumps(push()).encode("utf-16-be"),
-    "UTF-32": json.dumps(push()).encode("utf-32"),
-    "Latin-1": inside('"é"').decode().encode("latin-1"),
-    "overlong slash": inside('"@"').replace(b"@", b"\xc0\xaf"),
-    "cut character": inside('"@"').replace(b"@", b"\xe2\x82"),
-    "surrogate in UTF-8": inside('"@"').replace(b"@", b"\xed\xa0\x80"),
-    "beyond Unicode": inside('"@"').replace(b"@", b"\xf5\x80\x80\x80"),
-    "high surrogate alone": inside(r'"\ud83d"'),
-    "low surrogate alone": inside(r'"\ude00"'),
-    "surrogates the wrong way round": inside(r'"\ude00\ud83d"'),
-    "surrogate in a name": inside(r'{"\uD800": 1}'),
-    "surrogate far inside": inside(r'[{"a": ["\udfff"]}]'),
-    "NaN": inside("NaN"),
-    "Infinity": inside("Infinity"),
-    "-Infinity": inside("-Infinity"),
-    "NaN far inside": inside('[{"a": NaN}]'),
-    "infinite by exponent": inside("1e999"),
-    "21 digits": inside("1" * 21),
-    "4 301 digits": inside("1" * 4301),
-    "100 000 digits": inside("9" * 100_000),
-    "long and negative": inside("-" + "1" * 30),
-    "long fraction": inside("0." + "1" * 5000),
-    "65 deep": inside("[" * 65 + "]" * 65),
-    "1 000 deep": inside("[" * 1000 + "]" * 1000),
-    "100 000 deep": inside("[" * 50_000 + "]" * 50_000),
-    "deep objects": inside('{"a":' * 100 + "1" + "}" * 100),
-    "deep and never closed": b"[" * 90_000,
-    "a million lists": inside("[" + "[]," * 120_000 + "[]]"),
-    "a million numbers": inside("[" + "1," * 1_100_000 + "1]"),
-    "duplicate name": dump(push())[:-1] + b', "after": "' + SHA.encode() + b'"}',
-    "duplicate name inside": inside('{"a": 1, "a": 1}'),
-    "duplicate name, escaped": inside(r'{"a": 1, "\u0061": 2}'),
-    "control character": inside('"@"').replace(b"@", b"\x01"),
-    "newline in a string": inside('"@"').replace(b"@", b"\n"),
-    "single quotes": b"{'ref': 'main'}",
-    "trailing comma": dump(push())[:-1] + b",}",
-    "comment": b"// push\n" + dump(push()),
-    "name without quotes": b"{ref: 1}",
-    "plus": inside("+1"),
-    "leading zero": inside("01"),
-    "no digit before the point": inside(".5"),
-    "no digit after the point": inside("1."),
-    "hexadecimal": inside("0x10"),
-    "unknown escape": inside(r'"\x41"'),
-    "cut escape": inside(r'"\u12"'),
-    "no value": b'{"ref":}',
-    "undefined": inside("undefined"),
-    "digits of another script": inside("\u0667"),
-    "a form, said to be JSON": b"payload=%7B%7D",
-    "XML": b"<push/>",
-    "gzip": b"\x1f\x8b\x08\x00" + bytes(20),
-    "random bytes": bytes(range(256)),
+    "duplicate name of ours": dump(push())[:-1] + b', "after": "' + SHA.encode() + b'"}',
 }
 
 IDS: dict[str, Any] = {
@@ -173,7 +105,7 @@ FORMS: dict[str, bytes] = {
 
 def test_there_are_many_of_them() -> None:
     """A table that shrinks by accident protects nobody."""
-    assert len(BROKEN) + len(WRONG) + len(HEADERS) + len(FORMS) >= 140
+    assert len(BROKEN) + len(WRONG) + len(HEADERS) + len(FORMS) >= 145
 
 
 @pytest.mark.parametrize("body", BROKEN.values(), ids=BROKEN.keys())
@@ -206,10 +138,10 @@ def test_even_what_is_ignored_must_be_json(sender: Sender, event: str) -> None:
     refused(sender, sender.stored(), b"{", event)
 
 
-@pytest.mark.parametrize("body", [inside("[" * 60 + "]" * 60), inside('"\\ud83d\\ude00 \\\\ud800"'), inside("1e3")])
-def test_what_is_unusual_but_right_is_accepted(sender: Sender, body: bytes) -> None:
+@pytest.mark.parametrize("fragment", ["[" * 60 + "]" * 60, '"\\ud83d\\ude00 \\\\ud800"', "1e3"])
+def test_what_is_unusual_but_right_is_accepted(sender: Sender, fragment: str) -> None:
     """Strict is not the same as narrow."""
-    assert sender.post(body).status_code == 202
+    assert sender.post(inside(GOOD, fragment)).status_code == 202
 
 
 def refused(sender: Sender, before: list[str], body: bytes, event: str = "push", **more: Any) -> None:

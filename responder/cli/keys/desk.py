@@ -155,14 +155,14 @@ class Desk:
 @contextmanager
 def desk(path: Path | None, *, as_json: bool = False) -> Iterator[Desk]:
     """Open everything; what is wrong with settings or database is one line and exit code 2."""
-    from responder import app, log
+    from responder import assembly, log
     from responder.settings import SettingsError
 
     config = load(path)
     log.configure(config.secrets(), logging.CRITICAL)  # what a command finds out, it says itself
     with reading(path) as store:
         try:
-            configured = tuple(one for some in app.accounts(config, store).values() for one in some)
+            configured = tuple(one for some in assembly.accounts(config, store).values() for one in some)
         except SettingsError as error:
             raise Mistake(str(error)) from None
         if not configured:
@@ -180,11 +180,11 @@ def may_delete(config: "Settings") -> None:
     Raises:
         Mistake: mode is observe, or the stop file is up.
     """
-    from responder import app
+    from responder import assembly
 
     if config.mode == "observe":
         raise Mistake("mode is observe, so nothing is deleted; set RESPONDER_MODE=enforce to delete keys by hand")
-    stop = config.data_dir / app.STOP_FILE
+    stop = config.data_dir / assembly.STOP_FILE
     if stop.exists():
         raise Mistake(f"the stop file is up, so nothing is deleted; remove {stop} to delete keys by hand")
 

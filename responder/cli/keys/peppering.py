@@ -58,7 +58,7 @@ def rotate_pepper(config: Path | None, forget_former: bool, yes: bool) -> None:
 
 
 def _record(at: Desk, event: str) -> None:
-    from responder.app import now
+    from responder.assembly import now
     from responder.cli.keys.deletion import journalled_as
     from responder.store import audit
 

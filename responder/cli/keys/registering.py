@@ -90,7 +90,7 @@ def _register(at: Desk, held: Sequence[_Held]) -> "list[tuple[_Held, Registratio
     """Several at once: most of the time is spent waiting for the provider."""
     from concurrent.futures import ThreadPoolExecutor
 
-    from responder.app import now
+    from responder.assembly import now
     from responder.register import register as prove
     from responder.seal import Keys
 

@@ -84,7 +84,7 @@ def revoke_one(
     at: Desk, key: "KnownKey", account: "Account", *, yes: bool, wait: bool, unused_days: int | None = None
 ) -> Ended:
     """Show it, ask, delete it, look until it is gone."""
-    from responder.app import now
+    from responder.assembly import now
     from responder.cli.keys.deletion import Deletion
     from responder.cli.keys.showing import is_unused
     from responder.core.errors import Refused, Unavailable
@@ -137,7 +137,7 @@ def _already_gone(at: Desk, deletion: "Deletion", key: "KnownKey") -> Ended:
 
 
 def _show(at: Desk, key: "KnownKey", listed: "Sequence[KnownKey]", incident: str | None) -> None:
-    from responder.app import now
+    from responder.assembly import now
     from responder.core.key import Tier
 
     twins = sum(one.id != key.id and one.mask == key.mask for one in listed)
@@ -172,7 +172,7 @@ def _show(at: Desk, key: "KnownKey", listed: "Sequence[KnownKey]", incident: str
 
 
 def _what_breaks(key: "KnownKey", listed: "Sequence[KnownKey]") -> list[str]:
-    from responder.app import now
+    from responder.assembly import now
     from responder.core.key import KeyKind
 
     if key.last_used_at is None:

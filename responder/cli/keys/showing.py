@@ -91,7 +91,7 @@ def list_(
     "fingerprint" says whether the whole token is known by its fingerprint: a leak of such a key is recognised
     without asking anybody. "alike" counts the other listed keys that show the same first and last characters.
     """
-    from responder.app import now
+    from responder.assembly import now
 
     wanted = Wanted(provider, project, owner, unused_for, state == "gone")
     with desk(config, as_json=as_json) as at:
@@ -130,7 +130,7 @@ def alike_among(at: Desk, found: Sequence["KnownKey"]) -> Callable[["KnownKey"],
 
 def footer(of: dict[str, Any], shown: int) -> str:
     """How much is known, and how old it is."""
-    from responder.app import now
+    from responder.assembly import now
 
     listed, known = of["listed"], of["fingerprinted"]
     share = f" ({100 * known // listed} %)" if listed else ""
@@ -147,7 +147,7 @@ def footer(of: dict[str, Any], shown: int) -> str:
 
 def print_keys(found: Sequence["KnownKey"], alike: Callable[["KnownKey"], int]) -> None:
     """One line a key in a pipe, two on a terminal; an id is whole on both."""
-    from responder.app import now
+    from responder.assembly import now
 
     if not found:
         click.echo("No such keys.")

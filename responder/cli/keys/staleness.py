@@ -30,7 +30,7 @@ def stale(config: Path | None, as_json: bool, days: int, revoking: bool, yes: bo
     With --revoke each is looked at anew before anybody is asked: one used since then is left alone, and so are
     protected keys. Exit 1 if a key that was to be deleted was not.
     """
-    from responder.app import now
+    from responder.assembly import now
 
     with desk(config, as_json=as_json) as at:
         if revoking:

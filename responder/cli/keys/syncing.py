@@ -33,13 +33,13 @@ def sync(config: Path | None, as_json: bool) -> None:
 
 
 def _sync(at: Desk, account: "Account") -> dict[str, Any]:
-    from responder import app
+    from responder import assembly
     from responder.inventory import Inventory
 
     before = {key.id: (_look(key), key.gone_at is None) for key in account.inventory.every()}
     with progress("keys listed") as advance:
         watched = _Watched(account.provider, advance)
-        Inventory(at.store, watched, at.config.policy.protected, app.now).sync()
+        Inventory(at.store, watched, at.config.policy.protected, assembly.now).sync()
     changes: dict[str, list[KnownKey]] = {"new": [], "gone": [], "back": [], "changed": []}
     for key in account.inventory.every():
         kind = _change(key, before.get(key.id))

@@ -14,7 +14,7 @@ from responder.cli.keys.desk import desk
 @click.argument("id_", metavar="ID")
 def protect(config: Path | None, id_: str) -> None:
     """Protect a key: if it leaks, a person is asked before it is deleted."""
-    from responder.app import now
+    from responder.assembly import now
     from responder.cli.keys.deletion import journalled_as
     from responder.core.key import Tier
     from responder.store import audit, keys
@@ -32,7 +32,7 @@ def protect(config: Path | None, id_: str) -> None:
 @click.argument("id_", metavar="ID")
 def release(config: Path | None, id_: str) -> None:
     """Undo `protect`: what the policy says counts again."""
-    from responder.app import now
+    from responder.assembly import now
     from responder.cli.keys.deletion import journalled_as
     from responder.core.key import Tier
     from responder.store import audit, keys

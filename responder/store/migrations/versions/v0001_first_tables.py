@@ -58,6 +58,13 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("deliveries", schema=None) as batch_op:
         batch_op.create_index("ix_deliveries_lane_received_at", ["lane", "received_at"], unique=False)
+        batch_op.create_index(
+            "ix_deliveries_sealed",
+            ["received_at"],
+            unique=False,
+            sqlite_where=sa.text("sealed IS NOT NULL"),
+            postgresql_where=sa.text("sealed IS NOT NULL"),
+        )
         batch_op.create_index("ix_deliveries_state_received_at", ["state", "received_at"], unique=False)
 
     op.create_table(
@@ -120,6 +127,7 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("incidents", schema=None) as batch_op:
         batch_op.create_index("ix_incidents_opened_at", ["opened_at"], unique=False)
+        batch_op.create_index("ix_incidents_state_opened_at", ["state", "opened_at"], unique=False)
 
     op.create_table(
         "known_keys",
@@ -273,4 +281,12 @@ def upgrade() -> None:
     with op.batch_alter_table("sightings", schema=None) as batch_op:
         batch_op.create_index("ix_sightings_repository_alert", ["repository", "alert"], unique=False)
 
+    op.create_table(
+        "timings",
+        sa.Column("clock", sa.Text(), nullable=False),
+        sa.Column("bound_ms", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("measured", sa.BigInteger(), nullable=False),
+        sa.Column("total_us", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("clock", "bound_ms", name=op.f("pk_timings")),
+    )
     # ### end Alembic commands ###
