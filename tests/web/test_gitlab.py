@@ -223,7 +223,9 @@ def test_a_body_that_holds_nothing_is_refused_and_not_repeated(group: Group, bod
 
 
 @pytest.mark.parametrize(
-    "authorization", ["", "wrong", PRESHARED[:-1], f"Basic {PRESHARED}", f"bearer {PRESHARED}", KEY]
+    "authorization",
+    ["", "wrong", PRESHARED[:-1], f"Basic {PRESHARED}", f"bearer {PRESHARED}", KEY],
+    ids=["none", "wrong", "cut", "Basic", "bearer", "the signing key"],
 )
 def test_without_the_revocation_token_nothing_is_read(group: Group, authorization: str) -> None:
     """A stranger could ask us to try keys; and the two secrets do not stand in for each other."""

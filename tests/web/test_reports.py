@@ -66,8 +66,9 @@ def test_known_unknown_and_forged_tokens_get_answers_of_one_shape(sender: Sender
     """Otherwise the answer would tell a thief which of a thousand tokens is worth keeping."""
     answers = [report(sender, body) for body in ACCEPTED.values()]
     assert {answer.status_code for answer in answers} == {202}
-    assert {tuple(answer.headers) for answer in answers} == {tuple(answers[0].headers)}
-    assert {len(answer.content) for answer in answers} == {len(answers[0].content)}
+    heads = [[(name, value) for name, value in answer.headers.items() if name != "date"] for answer in answers]
+    assert all(head == heads[0] for head in heads)
+    assert len({answer.text.replace(answer.json()["receipt"], "") for answer in answers}) == 1
     assert {tuple(answer.json()) for answer in answers} == {("receipt",)}
     assert len({answer.json()["receipt"] for answer in answers}) == len(answers), "receipts are random"
 
