@@ -1,0 +1,87 @@
+"""What a stranger can cost: neither a place in the queue nor memory."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from tests.hook import dump, push, somebody, status
+from tests.hostile import MIB
+from tests.running import Group
+from tests.siege import SETTINGS, House
+from tests.slow import Slow
+
+LARGEST = 25 * MIB
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    with Group(tmp_path_factory.mktemp("weight"), SETTINGS) as group:
+        group.prepare().start("web").wait_until_listening()
+        yield House(group)
+
+
+def test_two_hundred_who_send_a_byte_a_second_keep_nobody_waiting(house: House) -> None:
+    """A place costs them nothing, and they hold it for as long as they like: that may not be one of few."""
+    door = house.doors["github"]
+    with Slow(house.group.origin, 200) as slow, ThreadPoolExecutor(4) as pool:
+        bodies = [dump(push(repository={"id": 1000 + n})) for n in range(60)]
+        answers = list(pool.map(lambda body: house.post(door, body, door.prove(body)), bodies))
+        assert {status(answer) for answer in answers} == {202}
+        assert house.group.client.post("/v1/reports", json={"token": "x"}, headers=somebody()).status_code == 202
+        assert len(slow.answered()) <= 100, "who does not even end a head may be hung up on; the others are all there"
+
+
+def heavy(good: bytes) -> Iterator[bytes]:
+    """Bodies of the largest size that are read, each expensive to some reader."""
+    for unit in (
+        b"[],",
+        b"{},",
+        b"1,",
+        b'"",',
+        b'"a",',
+        b"[[[",
+        b'{"a":',
+        b'\\"',
+        b'"',
+        b"\\u0041",
+        b"\xf0\x9f\x94\x91",
+        b" ",
+    ):
+        yield (good[:-1] + b', "heavy": [' + unit * (LARGEST // len(unit)))[:LARGEST]
+    whole = good[:-1] + b', "heavy": "'
+    for unit in (b"x", b"\\u0041", b"\\ud83d\\ude00", "🔑".encode()):
+        yield whole + unit * ((LARGEST - len(whole) - 2) // len(unit)) + b'"}'
+    yield (b"[" + b'{"token":"a"},' * (LARGEST // 14))[:LARGEST]
+    yield b"payload=" + b"%5B" * ((LARGEST - 8) // 3)
+    yield b"payload=" + b"&a=" * ((LARGEST - 8) // 3)
+    yield bytes(LARGEST)
+
+
+def test_twenty_of_the_heaviest_bodies_leave_no_weight_behind(house: House) -> None:
+    """Twenty-five megabytes can become gigabytes in a reader's hands; then the kernel ends who held them."""
+    github, gitlab, partner = (house.doors[name] for name in ("github", "gitlab", "partner"))
+    before, sent = _resident(house.group), 0
+    for body in heavy(dump(push())):
+        door = (github, gitlab, partner)[sent % 3]
+        proof = dict(door.prove(body))
+        if body.startswith(b"payload="):
+            proof["Content-Type"] = "application/x-www-form-urlencoded"
+        answer = house.post(door, body, proof)
+        assert status(answer) in (202, 400), answer[:300]
+        sent += 1
+    assert sent == 20
+    growth = (_resident(house.group) - before) // MIB
+    highest = max(_kilobytes(pid, "VmHWM") for pid in house.group.pids()) // 1024
+    assert growth < 150, "MiB that are not given back"
+    assert highest < 400, "MiB in one process"
+
+
+def _resident(group: Group) -> int:
+    return sum(_kilobytes(pid, "VmRSS") for pid in group.pids()) * 1024
+
+
+def _kilobytes(pid: int, name: str) -> int:
+    lines = (Path("/proc") / str(pid) / "status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(f"{name}:"))
