@@ -24,9 +24,7 @@ _LATE = timedelta(minutes=1)
 _GATHERED = _SLOT - timedelta(seconds=30)
 """So long a digest of the past is added to; it is sent a little later."""
 _MOST_OF_A_KIND = 3
-_DIGESTED = frozenset(
-    {Topic.HELD, Topic.WAITING, Topic.WARNED, Topic.ALREADY_DEAD, Topic.STUCK, Topic.UNDELIVERED}
-)
+_DIGESTED = frozenset({Topic.HELD, Topic.WAITING, Topic.WARNED, Topic.ALREADY_DEAD, Topic.STUCK, Topic.UNDELIVERED})
 _DIGESTED_OF_THE_PAST = _DIGESTED | {Topic.REVOKED}
 _PAST = "digest_past_"
 _MOST_ATTEMPTS = 60

@@ -51,7 +51,7 @@ class Scene:
             "depsdev": Door("depsdev", f"{other.origin}/secret_scanning", deadline_seconds=2.0),
         }
         pages = {"github": KeyPage(self.doors["github"], github.token), "depsdev": KeyPage(self.doors["depsdev"])}
-        outbox = SimpleNamespace(owe_security=lambda _tx, about, _topic: self.told.append(about))
+        outbox = SimpleNamespace(owe_security=lambda _tx, about, _topic, **_how: self.told.append(about))
         self.house = cast(
             House,
             SimpleNamespace(
