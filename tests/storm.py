@@ -93,6 +93,7 @@ class Storm:
 
     def __init__(self, world: World, folder: Path, seed: int, postgres: str | None = None) -> None:
         self._world = world
+        world.github.remaining = 10**9  # a thousand kills are more calls than GitHub has in an hour
         self._chance = random.Random(seed)
         self._owner_count = 0
         self._pushed: list[tuple[Key, str]] = []

@@ -150,19 +150,22 @@ def _listings(town: Cluster) -> int:
 def test_a_flood_in_one_repository_does_not_delay_another(tmp_path: Path) -> None:
     """Each lane has a third of the places of each worker at most."""
     with cluster(tmp_path, 2) as town:
-        town.world.github.latency_seconds = 0.5
-        flooded = town.world.github.add_repository("flooded")
-        for number in range(60):
+        flooded, key = town.world.github.add_repository("flooded"), town.key(1)
+        for worker in town.workers:
+            worker.kill("worker")
+        for number in range(120):
             commit = flooded.objects.commit({f"f{number}.py": "x = 1\n"}, "Change")
             delivery = town.world.github.push(flooded, commit)
             assert delivery is not None
             assert delivery.status_code == 202
-        key = town.key(1)
         town.push(key, "honest")
-        eventually(lambda: not town.world.openai.is_live(key.id), "the leaked key to be dead")
+        town.world.github.latency_seconds = 1.0
+        for worker in town.workers:
+            worker.start("worker")
+        eventually(lambda: town.world.openai.deletions, "the deletion")
         with town.web.store.read() as tx:
             waiting = tx.exec_driver_sql("SELECT count(*) FROM deliveries WHERE state = 'waiting'").scalar_one()
-        assert waiting > 0, "the flood was still waiting when the other's key died"
+        assert waiting > 0, "the flood was still waiting when the other's key was deleted"
 
 
 def test_a_worker_that_is_told_to_stop_leaves_its_work_to_the_others(tmp_path: Path) -> None:

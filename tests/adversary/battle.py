@@ -138,7 +138,7 @@ class Battle:
         self.moods.begin()
         self._tell_all()
         eventually(self._all_decided, "every case to be decided", patience_seconds)
-        self.moods.lifted = True
+        self.moods.lift()
         end = time.monotonic() + patience_seconds
         while restless := self._restless():
             assert time.monotonic() < end, f"still moving: {[f'{c.name}: {c.outcome}' for c in restless]}"

@@ -44,6 +44,7 @@ class Moods:
         self._openai = world.openai
         self._of: dict[str, str] = {}
         self.lifted = False
+        self._stale: list[Fault] = []
         self._openai.tampers["mood"] = self._answer
         self._openai.faults.kinds = (*self._openai.faults.kinds, "mood")
 
@@ -56,7 +57,7 @@ class Moods:
         if newest_hidden:
             faults.add(its_keys, "missing_new", times=None)
         elif mood == "stale list":
-            faults.add(its_keys, "stale_list", times=None)
+            self._stale.append(faults.add(its_keys, "stale_list", times=None))
         for key in keys:
             if mood == "may not delete":
                 faults.add(f"DELETE .*{key.id}$", "status", times=None, status=403)
@@ -66,6 +67,12 @@ class Moods:
     def begin(self) -> None:
         """Start to answer by mood."""
         self._openai.faults.add("^GET /v1/(models|me)$", "mood", times=None)
+
+    def lift(self) -> None:
+        """End outages and spreads, and show lists as they are."""
+        self.lifted = True
+        for fault in self._stale:
+            fault.times = 0
 
     def _answer(self, request: Request, struck: Fault) -> Response:
         value = request.authorization.token if request.authorization is not None else ""
