@@ -11,6 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from responder.store import Store, StoreUnavailable, deliveries, origins
-from responder.store.deliveries import Delivery, Quota
+from responder.store.deliveries import Crowded, Delivery, Quota
 from responder.store.origins import Came, Hook
 
 if TYPE_CHECKING:  # the receiver accepts, and must not pay for what executes
@@ -32,8 +33,21 @@ _HOUR = timedelta(hours=1)
 _MOST_NOTED = 10_000
 
 
+@dataclass(slots=True)
+class _Waiting:
+    """A delivery on its way to disk, and what became of it."""
+
+    delivery: Delivery
+    came: Came | None
+    over: bool = False
+    new: bool = False
+    error: StoreUnavailable | Crowded | None = field(default_factory=lambda: StoreUnavailable("not written"))
+
+
 class Inbox:
     """The receiver's side.
+
+    What arrives together goes to disk together: one commit for all of it.
 
     Args:
         store: where deliveries are kept.
@@ -44,6 +58,8 @@ class Inbox:
         self._store = store
         self._bell = folder / "bell"
         self._noted: dict[Hook | int, datetime] = {}
+        self._waiting: list[_Waiting] = []
+        self._writing = threading.Lock()
 
     def accept(self, delivery: Delivery, quotas: Sequence[Quota] = (), came: Came | None = None) -> bool:
         """Put *delivery* on disk and ring; False if it was there already.
@@ -58,17 +74,50 @@ class Inbox:
             raise StoreUnavailable("disk nearly full")
         if not self._store.is_there():
             raise StoreUnavailable("database missing")
-        with self._store.begin("accept") as tx:
-            new = deliveries.accept(tx, delivery, quotas)
-            news = self._news(came, delivery.received_at)
-            if news is not None:
-                origins.note(tx, news, delivery.received_at)
-            self._store.notify(tx, _CHANNEL)
-        if news is not None:
-            self._noted |= {one: delivery.received_at for one in (news.hook, news.repository) if one is not None}
+        mine = _Waiting(delivery, came)
+        if quotas:  # it may have to be undone, by itself
+            self._write([mine], quotas)
+        else:
+            self._waiting.append(mine)
+            time.sleep(0)  # lets whoever else is about to accept something join
+            with self._writing:
+                if not mine.over:
+                    together, self._waiting = self._waiting, []
+                    self._write(together)
+        if mine.error is not None:
+            raise mine.error
         if self._store.is_sqlite:
             _ring(self._bell)
-        return new
+        return mine.new
+
+    def _write(self, together: Sequence[_Waiting], quotas: Sequence[Quota] = ()) -> None:
+        """Put all of them on disk, or none; each hears of it."""
+        noted: dict[Hook | int, datetime] = {}
+        try:
+            with self._store.begin("accept") as tx:
+                if quotas:
+                    new = {one.delivery.id for one in together if deliveries.accept(tx, one.delivery, quotas)}
+                else:
+                    new = set(deliveries.accept_all(tx, [one.delivery for one in together]))
+                for one in together:
+                    at = one.delivery.received_at
+                    if (news := self._news(one.came, at)) is not None:
+                        origins.note(tx, news, at)
+                        noted |= {what: at for what in (news.hook, news.repository) if what is not None}
+                self._store.notify(tx, _CHANNEL)
+        except (StoreUnavailable, Crowded) as error:
+            if not quotas:  # who came meanwhile would wait as long again, and has ten seconds
+                together, self._waiting = [*together, *self._waiting], []
+            for one in together:
+                one.error = error
+        else:
+            self._noted |= noted
+            for one in together:
+                one.new, one.error = one.delivery.id in new, None
+                new.discard(one.delivery.id)  # sent twice at once, it is new once
+        finally:  # whatever it was, those that are not known to be on disk are not acknowledged
+            for one in together:
+                one.over = True
 
     def _news(self, came: Came | None, now: datetime) -> Came | None:
         """What of it was not noted for an hour; None if nothing."""

@@ -12,6 +12,14 @@ from tests.running import Group
 
 closed.close()
 
+LONG = ("test_storm", "test_flood", "test_catch_up", "test_cluster", "test_crash", "test_adversary", "test_people")
+"""Files that take a minute or more: begun first, or the others would be waiting for them at the end."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes longest."""
+    items.sort(key=lambda item: LONG.index(item.path.stem) if item.path.stem in LONG else len(LONG))
+
 
 @pytest.fixture
 def world() -> Iterator[World]:

@@ -21,7 +21,7 @@ Transaction = sa.Connection
 """What the functions of this package take: an open transaction."""
 
 _BUSY_SECONDS = 5
-_FIRST_NAP_SECONDS, _LONGEST_NAP_SECONDS = 0.001, 0.03
+_FIRST_NAP_SECONDS, _LONGEST_NAP_SECONDS = 0.0005, 0.004
 FLOOR_BYTES = 64 * 1024 * 1024
 """With less free on its disk nothing new is taken in, so that what was taken in can be brought to its end."""
 _POOL_SECONDS = 3  # for a connection, so that a delivery is refused before GitHub gives up at ten

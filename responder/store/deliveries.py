@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 
 from responder.store import Transaction
-from responder.store.dialect import add, alone
+from responder.store.dialect import alone, insert
 from responder.store.tables import deliveries as t
 
 ENDED = ("done", "failed")
@@ -77,21 +77,30 @@ def accept(tx: Transaction, delivery: Delivery, quotas: Sequence[Quota] = ()) ->
     """
     if quotas:
         alone(tx, delivery.lane)
-    row = {
-        "id": delivery.id,
-        "source": delivery.source,
-        "lane": delivery.lane,
-        "refs": dict(delivery.refs),
-        "sealed": delivery.sealed,
-        "received_at": delivery.received_at,
-        "state": "waiting",
-    }
-    new = add(tx, t, row, ["id"])
+    new = bool(accept_all(tx, [delivery]))
     if new:
         waits = [until for quota in quotas if (until := _crowded_until(tx, delivery, quota))]
         if waits:
             raise Crowded(math.ceil((max(waits) - delivery.received_at).total_seconds()))
     return new
+
+
+def accept_all(tx: Transaction, some: Sequence[Delivery]) -> Collection[str]:
+    """Write *some* down; the ids of those that were not here already."""
+    rows = [
+        {
+            "id": one.id,
+            "source": one.source,
+            "lane": one.lane,
+            "refs": dict(one.refs),
+            "sealed": one.sealed,
+            "received_at": one.received_at,
+            "state": "waiting",
+        }
+        for one in some
+    ]
+    statement = insert(tx, t).on_conflict_do_nothing(index_elements=["id"]).returning(t.c.id)
+    return set(tx.execute(statement, rows).scalars())
 
 
 def _crowded_until(tx: Transaction, newest: Delivery, quota: Quota) -> datetime | None:
