@@ -17,7 +17,6 @@ from responder.settings import Settings, receiver_environment
 logger = structlog.get_logger(__name__)
 
 _RESTART_SECONDS = 0.5
-_STEPS_BACK = 5
 _USERS_MISTAKE = 2  # the exit code of settings that cannot be used: starting again would not mend them
 
 
@@ -55,7 +54,7 @@ def run(config: Settings, file: Path | None = None) -> int:
             running[name] = subprocess.Popen(  # noqa: S603 -- ourselves
                 [sys.executable, "-m", "responder.cli", *arguments],
                 env=environment,
-                preexec_fn=_PREPARED[name],  # noqa: PLW1509 -- this process has one thread
+                preexec_fn=_die_with_parent,  # noqa: PLW1509 -- this process has one thread
             )
         stop.wait(0.2)
     _end(list(running.values()))
@@ -77,12 +76,3 @@ def _die_with_parent() -> None:
     """Have Linux end this process when the one that started it ends, however it does."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(1, signal.SIGTERM)
-
-
-def _step_back() -> None:
-    """Let the receiver go first where both want the processor: whoever delivers waits ten seconds, and not again."""
-    _die_with_parent()
-    os.nice(_STEPS_BACK)
-
-
-_PREPARED = {"worker": _step_back, "receiver": _die_with_parent}

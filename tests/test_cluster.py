@@ -152,7 +152,7 @@ def test_a_flood_in_one_repository_does_not_delay_another(tmp_path: Path) -> Non
     with cluster(tmp_path, 2) as town:
         flooded, key = town.world.github.add_repository("flooded"), town.key(1)
         for worker in town.workers:
-            worker.kill("worker")
+            worker.stop()
         for number in range(120):
             commit = flooded.objects.commit({f"f{number}.py": "x = 1\n"}, "Change")
             delivery = town.world.github.push(flooded, commit)
