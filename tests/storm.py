@@ -122,8 +122,7 @@ class Storm:
         self._stop.set()
         with ExitStack() as stack:
             for group, _ in self._units:
-                stack.callback(group.stop)
-                stack.callback(group.client.close)
+                stack.enter_context(group)  # which ends with it
 
     def rage(self, kills: int) -> Account:
         """Leak and kill, then let it calm down, and account for everything."""

@@ -69,8 +69,8 @@ def _play(leaks: int, away: float, workers: int) -> tuple[float, int]:
             return time.monotonic() - started, len(world.openai.deletions)
         finally:
             for group in groups:
-                group.client.close()
-                group.stop()
+                with group:  # which ends here
+                    pass
 
 
 if __name__ == "__main__":
