@@ -38,7 +38,7 @@ ODD = (
     "http://127.0.0.1:{port}\r\nX: y", "git://127.0.0.1:{port}/x.git", "ssh://git@127.0.0.1:{port}/x.git",
     "git@127.0.0.1:{port}/x.git", "ftp://127.0.0.1:{port}/{n}", "file:///etc/passwd",
     "gopher://127.0.0.1:{port}/_x", "dict://127.0.0.1:{port}/x", "ldap://127.0.0.1:{port}/x",
-    "ws://127.0.0.1:{port}/", "unix:///tmp/x", "data:text/html,x",
+    "ws://127.0.0.1:{port}/", "unix:///x", "data:text/html,x",
     "javascript:fetch('http://127.0.0.1:{port}')", "http://127.0.0.1:{port}#@github.com/",
     "http://github.com#@127.0.0.1:{port}/", "http://127.0.0.1:{port}?@github.com/",
     "{{x}}http://127.0.0.1:{port}/{{/x}}", "http://127.0.0.1:{port}/{{/sha}}", "smtp://127.0.0.1:{port}",
