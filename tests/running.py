@@ -24,7 +24,7 @@ ROOT = Path(__file__).parents[1]
 CONTRACTS = ROOT.parent / "shared" / "contracts"
 Answer = TypeVar("Answer")
 _one_upgrade = threading.Lock()
-PATIENCE_SECONDS = 75.0
+PATIENCE_SECONDS = 45.0
 """For anything to happen: generous, because it ends as soon as it has happened."""
 
 

@@ -62,6 +62,14 @@ def test_in_observe_mode_every_text_says_that_nothing_was_deleted(
     assert re.search(r"nothing was deleted|deleted nothing", whole(message.text), re.IGNORECASE)
 
 
+def test_a_digest_says_of_none_of_its_leaks_that_it_was_deleted(
+    notice: Callable[..., Notice], incident: Callable[..., Incident]
+) -> None:
+    """It stands for held ones and for revoked ones whose owners cannot be told."""
+    message = render(notice(Audience.SECURITY, Topic.DIGEST), incident("observed"), public_url=None)
+    assert not re.search("deleted|revoked", whole(message.text + message.html), re.IGNORECASE)
+
+
 @pytest.mark.parametrize("topic", OWNER)
 def test_the_owner_reads_first_what_happened_and_last_how_we_know(
     topic: Topic, notice: Callable[..., Notice], incident: Callable[..., Incident]
