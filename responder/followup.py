@@ -25,6 +25,7 @@ from responder.core.liveness import Liveness
 from responder.core.match import Evidence
 from responder.core.notice import Topic
 from responder.core.revocation import Outcome, Revocation
+from responder.core.sighting import Alert
 from responder.core.token import fingerprint
 from responder.engine import Task
 from responder.house import House
@@ -223,26 +224,38 @@ def close(house: House, id_: str, cause: str, attempt: int) -> Sequence[Task]:
     """Close the alerts of a key that is dead, then the incident."""
     with house.store.read() as tx:
         record = incidents.get(tx, id_)
-        alerts = incidents.open_alerts(tx, id_)
     gone = record.disposition == Disposition.ALREADY_DEAD and record.evidence in _PROOFS
     if record.dead_at is None and not gone:
         return []  # a token that was merely called invalid closes no alert as revoked
     again = Task("close", f"close:{id_}:{cause}:{attempt + 1}", (id_, cause, attempt + 1), pause(attempt + 2))
-    if alerts and house.stopped():
-        return [again]
+    with house.locks.alone(record.fingerprint.digest):  # or two sightings would close the same alert at once
+        with house.store.read() as tx:
+            alerts = incidents.open_alerts(tx, id_)
+        if alerts and house.stopped():
+            return [again]
+        wait = _close_alerts(house, id_, alerts)
+    if wait is not None:
+        return [replace(again, delay_seconds=max(again.delay_seconds, wait)), *_told_of_alert(house, record)]
+    return [*_close_if_done(house, id_), tell_soon(id_, f"close-{cause}"), assess.first(id_)]
+
+
+def _close_alerts(house: House, id_: str, alerts: Sequence[Alert]) -> float | None:
+    """Close alerts on GitHub, one after the other; after how many seconds to ask for the rest, or None for none."""
+    github = house.reach.github
+    if github is None or not house.policy.close_alerts:
+        return None
     with house.store.read() as tx:
         ours = incidents.noted(tx, id_, "revoked")
     comment = f"Revoked by the secret-leak responder, incident {id_}; the key was seen dead."
     if not ours:
         comment = f"Checked by the secret-leak responder, incident {id_}: the key was already gone."
-    for alert in alerts if house.policy.close_alerts and house.reach.github is not None else ():
+    for alert in alerts:
         where = {"alert": alert.number, "repository": alert.repository}
         try:
-            house.reach.github.close_alert(alert, comment)  # type: ignore[union-attr]  # checked above
+            github.close_alert(alert, comment)
         except Unavailable as error:
             log.warning("alert_not_closed", incident=id_, why=str(error), **where)
-            wait = max(again.delay_seconds, error.retry_after_seconds or 0.0)
-            return [replace(again, delay_seconds=wait), *_told_of_alert(house, record)]
+            return error.retry_after_seconds or 0.0
         except Refused as error:
             with house.store.begin("alert_refused") as tx:
                 incidents.close_alert(tx, id_, alert, house.clock())
@@ -252,7 +265,7 @@ def close(house: House, id_: str, cause: str, attempt: int) -> Sequence[Task]:
         with house.store.begin("alert_closed") as tx:
             incidents.close_alert(tx, id_, alert, house.clock())
             incidents.note(tx, id_, "alert_resolved", house.clock(), where)
-    return [*_close_if_done(house, id_), tell_soon(id_, f"close-{cause}"), assess.first(id_)]
+    return None
 
 
 def _told_of_alert(house: House, record: Record) -> Sequence[Task]:

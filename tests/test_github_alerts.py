@@ -110,6 +110,16 @@ def opened_again(place: Town) -> Scene[tuple[Key, Alert]]:
     return key, alert
 
 
+def closed_slowly(place: Town) -> Scene[tuple[Key, Alert]]:
+    key, repository = place.key("slowly"), place.repository("slowly")
+    slow = place.world.github.faults.add(f"PATCH .*/{repository.id}/", "drip", times=None, seconds=3.0)
+    yield
+    alert = place.world.github.alert(repository, key.value)
+    eventually(lambda: slow.hits, "its alert to be being closed")
+    place.world.github.locate(alert, "issue_title")
+    return key, alert
+
+
 def dismissed(place: Town) -> Scene[Key]:
     key, repository = place.key("protected-dismissed"), place.repository("dismissed")
     yield
@@ -133,6 +143,7 @@ SCENES = (
     closed_too_early,
     revoked_by_hand,
     opened_again,
+    closed_slowly,
     dismissed,
 )
 
@@ -275,6 +286,17 @@ def test_the_alert_of_a_dead_key_is_closed_once_more_and_then_left_to_people(pla
     closing = f"PATCH /api/v3/repositories/{alert.repository.id}/secret-scanning/alerts/1"
     assert sum(one.line == closing and one.status == 200 for one in place.world.github.journal) == 2
     assert place.letters(key) == 1
+
+
+def test_an_alert_that_is_being_closed_is_not_closed_beside_it_for_another_event(place: Town) -> None:
+    """The second would take the word of a person who opened it in between for none."""
+    key, alert = place.after(closed_slowly)
+    _once(place, key, lambda one: "issue_title" in {seen["kind"] for seen in one["sightings"]}, "to be told of again")
+    incident = place.contained(key)
+    place.group.wait_until_idle()
+    closing = f"PATCH /api/v3/repositories/{alert.repository.id}/secret-scanning/alerts/1"
+    assert sum(one.line == closing for one in place.world.github.journal) == 1
+    assert _count(incident, "alert_resolved") == 1
 
 
 def test_a_dismissed_incident_whose_alert_is_opened_again_is_looked_at_afresh(place: Town) -> None:
