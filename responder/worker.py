@@ -10,9 +10,9 @@ from responder import followup, log, metrics, respond, settings, trace
 from responder.assembly import check_worker, engine_url, house, now
 from responder.core.token import mark
 from responder.engine import Engine, Task
-from responder.inbox import Waiter
 from responder.settings import Settings
 from responder.store import Store, StoreUnavailable, audit, heartbeats
+from responder.waiter import Waiter
 
 logger = structlog.get_logger(__name__)
 

@@ -91,8 +91,9 @@ class Group:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.client.close()  # a kept-alive connection would hold up the receiver's polite end
-        self.stop()
+        self.client.close()
+        for command in list(self.processes):  # politeness takes seconds, and has tests of its own
+            self.kill(command)
         if self._store is not None:
             self._store.close()
         assert error is not None or ALARM not in self.log, "a process tried to leave this machine"

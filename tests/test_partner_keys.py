@@ -82,8 +82,8 @@ class Scene:
         if self.works:
             with self.store.read() as tx:
                 waiting = deliveries.next_waiting(tx, 10)
-            for id_ in waiting:
-                renewal.fetch_keys(self.house, id_)
+            for turn in waiting:
+                renewal.fetch_keys(self.house, turn.id)
 
 
 @pytest.fixture

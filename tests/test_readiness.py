@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 
 from responder.engine import Task
-from responder.inbox import Inbox, Waiter
+from responder.inbox import Inbox
 from responder.simulator import World
 from responder.store import Store
 from responder.store.deliveries import Delivery
+from responder.waiter import Waiter
 from tests.hook import assert_problem
 from tests.running import Group, eventually
 

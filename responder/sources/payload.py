@@ -99,7 +99,8 @@ def _bounded(body: bytes) -> str:
         text = body.decode("utf-8")
     except UnicodeDecodeError:
         raise Malformed("The body is not UTF-8.") from None
-    _measure_depth(text)
+    if parts > _DEEPEST:  # with fewer it cannot be
+        _measure_depth(text)
     return text
 
 

@@ -21,7 +21,7 @@ Transaction = sa.Connection
 """What the functions of this package take: an open transaction."""
 
 _BUSY_SECONDS = 5
-_FIRST_NAP_SECONDS, _LONGEST_NAP_SECONDS = 0.0005, 0.004
+_FIRST_NAP_SECONDS, _LONGEST_NAP_SECONDS = 0.0005, 0.001
 FLOOR_BYTES = 64 * 1024 * 1024
 """With less free on its disk nothing new is taken in, so that what was taken in can be brought to its end."""
 _POOL_SECONDS = 3  # for a connection, so that a delivery is refused before GitHub gives up at ten
@@ -97,8 +97,8 @@ class Store:
                 yield tx
                 audit.append(tx)
                 failpoint.hit(f"commit.{name}.before")
-        except sa.exc.DBAPIError as error:
-            raise StoreUnavailable(type(error.orig).__name__) from None
+        except (sa.exc.DBAPIError, sqlite3.Error) as error:  # the latter from before SQLAlchemy was asked
+            raise StoreUnavailable(type(getattr(error, "orig", error)).__name__) from None
         except sa.exc.TimeoutError:
             raise StoreUnavailable("no free connection") from None
         failpoint.hit(f"commit.{name}.after")
@@ -113,8 +113,8 @@ class Store:
         try:
             with self._engine.connect() as tx:
                 yield tx
-        except sa.exc.DBAPIError as error:
-            raise StoreUnavailable(type(error.orig).__name__) from None
+        except (sa.exc.DBAPIError, sqlite3.Error) as error:  # the latter from before SQLAlchemy was asked
+            raise StoreUnavailable(type(getattr(error, "orig", error)).__name__) from None
         except sa.exc.TimeoutError:
             raise StoreUnavailable("no free connection") from None
 
@@ -245,24 +245,25 @@ def _begin_sqlite(connection: sa.Connection) -> None:
     """Take the write lock at once where we mean to write: a late upgrade of a read lock would fail.
 
     The waiting is done here, in short sleeps: SQLite's own would hold up every
-    request of a receiver's process, since it runs them all in one thread.
+    request of a receiver's process, since it runs them all in one thread. Past
+    SQLAlchemy, whose way of running a statement costs more than these do.
     """
+    raw: Any = connection.connection.dbapi_connection
     if not connection.get_execution_options().get("writing", False):
-        connection.exec_driver_sql("BEGIN")
+        raw.execute("BEGIN")
         return
     end, nap = time.monotonic() + _BUSY_SECONDS, _FIRST_NAP_SECONDS
-    connection.exec_driver_sql("PRAGMA busy_timeout=0")
+    raw.execute("PRAGMA busy_timeout=0").close()
     try:
         while True:
             try:
-                connection.exec_driver_sql("BEGIN IMMEDIATE")
-            except sa.exc.OperationalError as error:
-                code = getattr(error.orig, "sqlite_errorcode", 0)
-                if code & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() >= end:
+                raw.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() >= end:
                     raise
                 time.sleep(nap)
                 nap = min(2 * nap, _LONGEST_NAP_SECONDS)
             else:
                 return
     finally:
-        connection.exec_driver_sql(f"PRAGMA busy_timeout={_BUSY_SECONDS * 1000}")
+        raw.execute(f"PRAGMA busy_timeout={_BUSY_SECONDS * 1000}").close()

@@ -4,6 +4,7 @@ import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from types import MappingProxyType
 
 import sqlalchemy as sa
 
@@ -13,6 +14,15 @@ from responder.store.tables import deliveries as t
 
 ENDED = ("done", "failed")
 """States after which nothing more becomes of a delivery."""
+
+_MOST_RANKED = 1000
+"""Of so many of a source's oldest it is looked at when their lanes were served."""
+
+_accepting: dict[str, sa.Executable] = {}
+"""The INSERT of each dialect: every delivery runs it, and making it takes as long as running it."""
+
+ARRIVALS = "responder_deliveries"
+"""The channel on which PostgreSQL tells of new ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +54,15 @@ class Delivery:
     def backfill(self) -> bool:
         """Whether it tells of the past, from before we were listening."""
         return self.refs.get("backfill") is True
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A waiting delivery, and in which queues it stands."""
+
+    id: str
+    source: str
+    lane: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +118,10 @@ def accept_all(tx: Transaction, some: Sequence[Delivery]) -> Collection[str]:
         }
         for one in some
     ]
-    statement = insert(tx, t).on_conflict_do_nothing(index_elements=["id"]).returning(t.c.id)
-    return set(tx.execute(statement, rows).scalars())
+    dialect = tx.dialect.name
+    if dialect not in _accepting:
+        _accepting[dialect] = insert(tx, t).on_conflict_do_nothing(index_elements=["id"]).returning(t.c.id)
+    return set(tx.execute(_accepting[dialect], rows).scalars())
 
 
 def _crowded_until(tx: Transaction, newest: Delivery, quota: Quota) -> datetime | None:
@@ -115,26 +136,42 @@ def _crowded_until(tx: Transaction, newest: Delivery, quota: Quota) -> datetime 
 
 
 def next_waiting(
-    tx: Transaction, limit: int, full_lanes: Collection[str] = (), full_sources: Collection[str] = ()
-) -> Sequence[str]:
-    """Ids of waiting deliveries, oldest first within a lane; sources take turns, and within a source its lanes.
+    tx: Transaction,
+    limit: int,
+    full_lanes: Collection[str] = (),
+    full_sources: Collection[str] = (),
+    served: Mapping[str, float] = MappingProxyType({}),
+) -> Sequence[Turn]:
+    """Waiting deliveries, oldest first within a lane; sources take turns, and within a source its lanes.
 
     Sources first, because lanes of reports cost nothing: whoever has many addresses has as many lanes.
+    A lane that was not *served* for longest comes first, or one with older deliveries, however many,
+    would always go before one in which something has just happened.
+
+    Args:
+        tx: any transaction.
+        limit: how many at most.
+        full_lanes: which have no turn now.
+        full_sources: likewise.
+        served: when each lane had its last turn, on any clock.
     """
     mine = (t.c.state == "waiting", t.c.lane.not_in(full_lanes), t.c.source.not_in(full_sources))
-    ranked: list[tuple[int, int, datetime, str]] = []
+    ranked: list[tuple[int, int, float, datetime, Turn]] = []
     for source in tx.execute(sa.select(t.c.source).where(*mine).distinct()).scalars().all():
-        turn = sa.func.row_number().over(partition_by=t.c.lane, order_by=(t.c.received_at, t.c.id))
-        its = sa.select(turn.label("turn"), t.c.received_at, t.c.id).where(*mine, t.c.source == source).subquery().c
-        queue = sa.select(its.turn, its.received_at, its.id).order_by(its.turn, its.received_at, its.id).limit(limit)
-        ranked += [(round_, row.turn, row.received_at, row.id) for round_, row in enumerate(tx.execute(queue))]
-    return [id_ for *_, id_ in sorted(ranked)[:limit]]
+        place = sa.func.row_number().over(partition_by=t.c.lane, order_by=(t.c.received_at, t.c.id)).label("place")
+        columns = (place, t.c.received_at, t.c.id, t.c.lane)
+        its = sa.select(*columns).where(*mine, t.c.source == source).subquery().c
+        queue = sa.select(*its).order_by(its.place, its.received_at, its.id).limit(max(limit, _MOST_RANKED))
+        rows = sorted(tx.execute(queue), key=lambda row: (row.place, served.get(row.lane, 0.0)))  # is stable
+        for round_, row in enumerate(rows):
+            turn = Turn(row.id, source, row.lane)
+            ranked.append((round_, row.place, served.get(row.lane, 0.0), row.received_at, turn))
+    return [turn for *_, turn in sorted(ranked, key=lambda one: one[:4])[:limit]]
 
 
-def queues(tx: Transaction, ids: Sequence[str]) -> Mapping[str, tuple[str, str]]:
-    """Source and lane of each of these deliveries."""
-    found = tx.execute(sa.select(t.c.id, t.c.source, t.c.lane).where(t.c.id.in_(ids)))
-    return {row.id: (row.source, row.lane) for row in found}
+def still_waiting(tx: Transaction, ids: Sequence[str]) -> Collection[str]:
+    """Those of *ids* that nobody has taken over yet."""
+    return set(tx.execute(sa.select(t.c.id).where(t.c.id.in_(ids), t.c.state == "waiting")).scalars())
 
 
 def under_way(tx: Transaction, ids: Sequence[str]) -> Sequence[str]:

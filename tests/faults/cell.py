@@ -254,7 +254,7 @@ class Cell:
                     number = next(self._slots)
                     self.runner.add(Task("sweep", f"sweep:{number}"))
                     gone = self.clock.monotonic - began
-                    step = 60.0 if gone < 240.0 else 300.0 if gone < 2 * HOUR else 3 * HOUR
+                    step = 60.0 if gone < 240.0 else 600.0 if gone < 2 * HOUR else 6 * HOUR
                     if number % 5 == 0 or step > 60.0:
                         self.runner.add(Task("sync", f"sync:{number}", ("openai", "default")))
                     self.runner.run(min(step, end - self.clock.monotonic), self.check)

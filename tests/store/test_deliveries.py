@@ -24,7 +24,7 @@ def _accept_within(store: Store, id_: str, *quotas: Quota, lane: str = "one", se
 
 def _waiting(store: Store, limit: int = 100) -> list[str]:
     with store.read() as tx:
-        return list(deliveries.next_waiting(tx, limit))
+        return [turn.id for turn in deliveries.next_waiting(tx, limit)]
 
 
 def test_a_delivery_comes_back_as_it_went_in(store: Store) -> None:
@@ -68,6 +68,18 @@ def test_a_flood_in_one_lane_delays_another_by_one_turn(store: Store) -> None:
     assert _waiting(store, 5)[3:] == ["flood01", "flood02"]
 
 
+def test_lanes_with_much_to_do_delay_one_in_which_something_has_just_happened_by_one_turn(store: Store) -> None:
+    """What they have waiting is older, all of it; a leak that is new must not wait until they are done."""
+    for number in range(50):
+        _accept(store, f"flood{number:02}", f"noisy{number % 5}", number / 100)
+    _accept(store, "leak", "quiet", 10)
+    assert _waiting(store, 6)[5] == "leak"
+    served = {f"noisy{number}": 1.0 + number for number in range(5)}
+    with store.read() as tx:
+        after = [turn.id for turn in deliveries.next_waiting(tx, 3, served=served)]
+    assert after == ["leak", "flood00", "flood01"]
+
+
 def test_a_flood_from_many_lanes_of_one_source_delays_another_source_by_one_turn(store: Store) -> None:
     """Addresses to report from cost nothing: who has a thousand must not hold up what GitHub tells."""
     for number in range(50):
@@ -75,7 +87,7 @@ def test_a_flood_from_many_lanes_of_one_source_delays_another_source_by_one_turn
     _accept(store, "push", "github:7", 10)
     assert _waiting(store, 3) == ["flood00", "push", "flood01"]
     with store.read() as tx:
-        assert list(deliveries.next_waiting(tx, 5, full_sources=["report"])) == ["push"]
+        assert [turn.id for turn in deliveries.next_waiting(tx, 5, full_sources=["report"])] == ["push"]
 
 
 def test_a_quota_is_exact_and_says_when_it_ends(store: Store) -> None:
