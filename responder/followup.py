@@ -9,6 +9,7 @@ Beside them `assess.assess` asks what the dead key was used for; nothing waits f
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
+from functools import wraps
 
 import structlog
 
@@ -27,7 +28,7 @@ from responder.core.notice import Topic
 from responder.core.revocation import Outcome, Revocation
 from responder.core.sighting import Alert
 from responder.core.token import fingerprint
-from responder.engine import Task
+from responder.engine import Plain, Task
 from responder.house import House
 from responder.proof import Account
 from responder.respond import (
@@ -75,7 +76,15 @@ def table(house: House) -> Mapping[str, Callable[..., Sequence[Task]]]:
 
 
 def _bind(task: Callable[..., Sequence[Task]], house: House) -> Callable[..., Sequence[Task]]:
-    return lambda *args: task(house, *args)
+    @wraps(task)
+    def run(*args: Plain) -> Sequence[Task]:
+        try:
+            return task(house, *args)
+        except incidents.Forgotten as error:  # closed so long ago that nothing is left to do for it
+            log.warning("incident_forgotten", task=task.__name__, incident=str(error))
+            return []
+
+    return run
 
 
 def revoke(house: House, id_: str, attempt: int) -> Sequence[Task]:

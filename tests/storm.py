@@ -41,6 +41,13 @@ _LEAK_SECONDS = 1.0
 _LONGEST_LIFE_SECONDS = 3.0
 _FAILPOINT_SHARE = 0.3
 _CALM_SECONDS = 300.0
+_PLACES = """
+    commit.accept commit.alert_closed commit.assessed commit.beat commit.claim commit.close commit.decide commit.ended
+    commit.join commit.learn commit.list_page commit.listed commit.located commit.revoked commit.start commit.take_up
+    commit.told commit.verified github.close_alert github.get_alert github.get_commit github.list_locations
+    openai.delete_key openai.list_keys openai.list_projects openai.probe openai.read_usage
+"""
+"""Where a process may be told to die: every commit and call that a leak leads through."""
 
 
 @dataclass(slots=True)
@@ -215,7 +222,7 @@ class Storm:
             attempts.setdefault(sent.guid, []).append(sent)
         for guid, tried in attempts.items():
             if not any(one.ok for one in tried):
-                assert self._world.github.redeliver(guid).ok
+                eventually(lambda guid=guid: self._world.github.redeliver(guid).ok, "a delivery to be taken")  # type: ignore[misc]
         return set(attempts)
 
     def _settle(self, account: Account, guids: set[str]) -> None:
@@ -249,11 +256,12 @@ def _tail(number: int) -> str:
 
 
 def _places() -> Sequence[str]:
-    """Every place that has a name in the code: around commits and around calls."""
+    """Before and after each of them; all have their names from the code."""
     text = "".join(path.read_text() for path in sorted((ROOT / "responder").rglob("*.py")))
     commits = {f"commit.{name}" for name in re.findall(r'begin\(\s*"([a-z_]+)"', text)}
-    calls = set(re.findall(r'"((?:openai|github)\.[a-z_]+)"', text))
-    return sorted(f"{name}.{side}" for name in commits | calls for side in ("before", "after"))
+    named = commits | set(re.findall(r'"((?:openai|github)\.[a-z_]+)"', text))
+    assert named.issuperset(_PLACES.split()), "a place has lost its name"
+    return sorted(f"{name}.{side}" for name in _PLACES.split() for side in ("before", "after"))
 
 
 def _name(pid: int) -> str:

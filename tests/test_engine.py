@@ -168,6 +168,8 @@ def test_a_task_that_was_killed_runs_again_after_the_restart(place: Place) -> No
     process = place.process()
     process.tell("start", "work", "before", ["before"], 0)
     place.wait_for("before")
+    while process.tell("pending"):  # it has ended once that is on disk too
+        time.sleep(0.02)
     process.tell("start", "slow", "slow", ["slow"], 0)
     process.tell("enqueue", "work", "waiting", ["waiting"], 0.5)
     place.wait_for("slow began")

@@ -16,6 +16,10 @@ from responder.store.dialect import add
 from responder.store.tables import deliveries, events, incidents, sightings
 
 
+class Forgotten(LookupError):
+    """There is no such incident: its time of retention has passed, or there never was one."""
+
+
 @dataclass(frozen=True, slots=True)
 class Record:
     """What the worker needs to know of an incident to go on with it.
@@ -140,11 +144,11 @@ def get(tx: Transaction, id: str) -> Record:  # noqa: A002 -- an id is called id
     """The incident's record.
 
     Raises:
-        LookupError: there is none.
+        Forgotten: there is none, or none any more.
     """
     row = tx.execute(sa.select(incidents).where(incidents.c.id == id)).one_or_none()
     if row is None:
-        raise LookupError(id)
+        raise Forgotten(id)
     key = row.key or {}
     return Record(
         id=row.id,
@@ -267,11 +271,11 @@ def load(tx: Transaction, id: str) -> Incident:  # noqa: A002
     """The whole incident, for people.
 
     Raises:
-        LookupError: there is none.
+        Forgotten: there is none, or none any more.
     """
     row = tx.execute(sa.select(incidents).where(incidents.c.id == id)).one_or_none()
     if row is None:
-        raise LookupError(id)
+        raise Forgotten(id)
     return Incident(
         id=row.id,
         state=State(row.state),

@@ -94,10 +94,10 @@ def _leak(world: World, leaked: list[Key], pause: float, stop: threading.Event) 
     while not stop.wait(pause):
         leaked.append(key := world.openai.add_key("soaked", owner=owner))
         world.github.commit_and_push(repository, {"a.py": f"K = '{key.value}'\n"})
-        if chance.random() < 0.2:
-            world.openai.faults.add("", "status", 3)
-        if chance.random() < 0.2:
-            world.github.faults.add("", "status", 2, status=502)
+        for service, times in ((world.openai, 3), (world.github, 2)):
+            if chance.random() < 0.2:
+                service.faults.clear()  # those that nobody met: now and then, and not for good
+                service.faults.add("", "status", times, status=502)
 
 
 def _look(group: Group, world: World) -> Mapping[str, float]:

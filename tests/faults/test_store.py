@@ -12,7 +12,7 @@ import pytest
 from responder import followup, respond
 from responder.core.notice import Topic
 from responder.inbox import Inbox
-from responder.store import FLOOR_BYTES, Store, StoreUnavailable
+from responder.store import FLOOR_BYTES, Store, StoreUnavailable, retention
 from responder.store.deliveries import Delivery
 from tests.faults.cell import HOUR, MODELS, Cell
 from tests.faults.virtual import Runner
@@ -141,3 +141,19 @@ def test_a_clock_that_is_set_in_the_middle_changes_when_and_not_what(
     cell.run(80 * HOUR, until=lambda: cell.ended_right() or cell.is_held())
     assert cell.ended_right() or (cell.is_held() and hours == 72)
     cell.no_token_anywhere()
+
+
+def test_what_is_still_to_be_done_for_an_incident_that_was_forgotten_ends_quietly(make_cell: Make) -> None:
+    """Its damage may be asked for a last time after its retention; nobody is to be paged for that."""
+    cell = make_cell()
+    cell.warm()
+    cell.report()
+    cell.run(HOUR, until=cell.ended_right)
+    incident = cell.incident()
+    assert incident is not None
+    with cell.store.begin("tidy") as tx:
+        assert retention.forget_incidents(tx, datetime.max.replace(tzinfo=UTC)) == 1
+    table = followup.table(cell.house)
+    late = {"assess": (1, 0), "close": ("late", 0), "look": (1,), "remind": (1,), "revoke": (0,), "verify": (1,)}
+    assert not any(list(table[name](incident.id, *args)) for name, args in late.items())
+    assert cell.incident() is None
