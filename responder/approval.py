@@ -16,10 +16,11 @@ from responder.core.decision import STOPPED_LOOK_SECONDS, Action, Disposition
 from responder.core.incident import State
 from responder.core.key import KnownKey
 from responder.core.match import find
+from responder.core.notice import Topic
 from responder.engine import Task
 from responder.house import House
 from responder.proof import Account
-from responder.respond import record_answer, report_stuck
+from responder.respond import ask_to_revoke, record_answer
 from responder.ruling import tell_soon
 from responder.store import Store, deliveries, incidents, keys, revocations
 from responder.store.deliveries import Delivery
@@ -150,7 +151,7 @@ def _approve(house: House, delivery: Delivery, record: Record, key: KnownKey, ac
         incidents.note(tx, record.id, "revoke_requested", now, {"key": key.id})
         deliveries.end(tx, delivery.id, "approved", now)
     log.warning("approved", incident=record.id, key=key.id, by=by)
-    return record_answer(house, record.id, key, account.provider.revoke(key))
+    return record_answer(house, record.id, key, ask_to_revoke(account, key), delivery.id)
 
 
 def _dismiss(house: House, delivery: Delivery, record: Record, by: str, reason: str) -> Sequence[Task]:
@@ -178,7 +179,8 @@ def _void(house: House, delivery: Delivery, record: Record, why: str) -> Sequenc
     with house.store.begin("void") as tx:
         deliveries.end(tx, delivery.id, f"void: {why}", house.clock())
         said = f"What {delivery.refs['by']} decided was not done: {why}."
-        report_stuck(house, tx, record.id, said)
+        incidents.note(tx, record.id, "stuck", house.clock(), {"why": said})
+        house.outbox.owe_security(tx, record.id, Topic.STUCK, again=True)
     return [tell_soon(record.id, f"void-{delivery.id}")]
 
 
@@ -186,7 +188,7 @@ def _end(house: House, delivery: Delivery, outcome: str) -> Sequence[Task]:
     with house.store.begin("acted") as tx:
         deliveries.end(tx, delivery.id, outcome, house.clock())
     record_id = str(delivery.refs["incident"])
-    return [Task("revoke", f"revoke:{record_id}:{delivery.id}", (record_id, 0))]
+    return [Task("revoke", f"revoke:{record_id}:{delivery.id}", (record_id, 0, delivery.id))]
 
 
 def _held(store: Store, id_: str) -> Record:

@@ -27,7 +27,7 @@ def ring(path: Path) -> None:
             log.warning("bell_broken", errno=error.errno)
         return
     try:
-        with suppress(BlockingIOError):  # full of rings: one more would say nothing new
+        with suppress(BlockingIOError, BrokenPipeError):  # full of rings, or nobody is there any more
             os.write(bell, _RING)
     finally:
         os.close(bell)

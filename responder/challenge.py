@@ -18,7 +18,7 @@ from responder.core.notice import Topic
 from responder.core.token import fingerprint
 from responder.engine import Task
 from responder.house import House
-from responder.respond import deal_with
+from responder.respond import deal_with, still_due
 from responder.ruling import tell_soon
 from responder.store import incidents
 from responder.store.incidents import Record
@@ -43,6 +43,8 @@ def challenge(house: House, id_: str, attempt: int) -> Sequence[Task]:
             return [again]
     with house.store.begin("challenge") as tx:
         record = incidents.get(tx, id_)
+        if record.state is not State.HELD:  # decided by the look above, or by one that was cut off
+            following += still_due(house, record, f"challenge{attempt}")
         if is_over(record) or record.state in (State.CONTAINED, State.CLOSED):
             return following
         if record.state is State.OPEN and record.looked_dead_at is not None and attempt < _MOST_TRIES:

@@ -15,9 +15,10 @@ import os
 import socket
 import sqlite3
 import threading
+import time
 import uuid
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -25,6 +26,7 @@ from typing import Any
 
 import structlog
 from dbos import DBOS, Serializer, SetEnqueueOptions, SetWorkflowID
+from dbos import error as dbos_error
 
 from responder import trace
 
@@ -32,9 +34,11 @@ log = structlog.get_logger(__name__)
 
 _VERSION = "1"  # pinned: rows written by an older release of ours must stay runnable
 _QUEUE = "tasks"
-_THREADS = 32
+_THREADS = 48  # more than are ever started and dequeued at once: none waits for a thread
 _TRIES = 8
 _REAP_SECONDS = 2.0
+_LOST_SECONDS = 30.0
+_LONGEST_PAUSE_SECONDS = 30.0
 _PURGED_AT_ONCE = 500
 
 _NOTICE = "-c tcp_keepalives_idle=5 -c tcp_keepalives_interval=2 -c tcp_keepalives_count=3"
@@ -102,21 +106,30 @@ class Engine:
         url: where the engine keeps its rows: ``sqlite:///…`` of its own, or ``postgresql://…``.
         leases: a folder in which living processes hold locks (SQLite).
         tries: how often a task that nobody foresaw to fail is tried before a person is told.
+        lost_seconds: a task of ours that has not ended, and that we have not run for so long, is begun again.
     """
 
-    def __init__(self, url: str, leases: Path, tries: int = _TRIES) -> None:
+    def __init__(self, url: str, leases: Path, tries: int = _TRIES, lost_seconds: float = _LOST_SECONDS) -> None:
         self.holder = f"{socket.gethostname()[:40]}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
         self._url = url
         self._tries = tries
         self._table: Mapping[str, Work] = {}
         self._give_up: Callable[[Task, str], Sequence[Task]] = lambda _task, _error: ()
         self._leases = _Leases(url, leases)
+        self._running: set[str] = set()
+        self._idle_since: dict[str, float] = {}
+        self._lost_seconds = lost_seconds
         self._stop = threading.Event()
         self._reaper = threading.Thread(target=self._reap_for_ever, name="reaper", daemon=True)
 
         @DBOS.workflow(name="task.v1")
         def run(name: str, args: Sequence[Plain], failures: int) -> None:
-            self._workflow(name, args, failures)
+            key = DBOS.workflow_id or ""
+            self._running.add(key)
+            try:
+                self._workflow(key, name, args, failures)
+            finally:
+                self._running.discard(key)
 
         self._run = run
 
@@ -191,15 +204,33 @@ class Engine:
         DBOS.destroy(workflow_completion_timeout_sec=patience_seconds)
         if self._reaper.is_alive():
             self._reaper.join(timeout=10)
-        self._leases.close()
+        if not self._running:  # or another would begin what we are still doing: it is given back with the process
+            self._leases.close()
 
-    def _workflow(self, name: str, args: Sequence[Plain], failures: int) -> None:
+    def _workflow(self, key: str, name: str, args: Sequence[Plain], failures: int) -> None:
         """One task: one step, then the tasks that follow from it."""
-        key = DBOS.workflow_id or ""
-        following = DBOS.run_step({"name": name}, self._step, name, args, failures, key)
+        try:
+            following = DBOS.run_step({"name": name}, self._step, name, args, failures, key)
+        except dbos_error.DBOSException:
+            raise
+        except Exception as error:  # the step raises nothing: what it returned could not be written down
+            log.exception("result_lost", task=name, key=key, error=type(error).__name__)
+            following = [self._again(name, key, args, failures)]
         for item in following:
-            task = Task(item[0], item[1], tuple(item[2]), item[3])
-            self._enqueue(task, task.key, item[4])
+            self._hand_on(Task(item[0], item[1], tuple(item[2]), item[3]), item[4])
+
+    def _hand_on(self, task: Task, failures: int) -> None:
+        """Enqueue what follows, however long the database is away: nobody else would."""
+        pause = 0.5
+        while True:
+            try:
+                return self._enqueue(task, task.key, failures)
+            except dbos_error.DBOSException:
+                raise
+            except Exception as error:
+                log.exception("not_handed_on", task=task.name, key=task.key, error=type(error).__name__)
+                time.sleep(pause)
+                pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
 
     def _step(self, name: str, args: Sequence[Plain], failures: int, key: str) -> list[list[Any]]:
         """Do the work; a failure nobody foresaw is tried again, then handed to a person."""
@@ -218,8 +249,11 @@ class Engine:
                 return [[t.name, t.key, list(t.args), t.delay_seconds, 0] for t in last]
             except Exception as error:  # nobody could be told: not given up, then
                 log.exception("not_given_up", task=name, key=key, error=type(error).__name__)
+        return [self._again(name, key, args, failures)]
+
+    def _again(self, name: str, key: str, args: Sequence[Plain], failures: int) -> list[Any]:
         base = key.partition("~")[0]
-        return [[name, f"{base}~{failures + 1}", list(args), min(2.0**failures, 300.0), failures + 1]]
+        return [name, f"{base}~{failures + 1}", list(args), min(2.0**failures, 300.0), failures + 1]
 
     def _enqueue(self, task: Task, key: str, failures: int) -> None:
         options = SetEnqueueOptions(delay_seconds=task.delay_seconds) if task.delay_seconds > 0 else _Nothing()
@@ -232,14 +266,30 @@ class Engine:
                 self._reap()
 
     def _reap(self) -> None:
-        """Take over the tasks of processes that died: nobody else will."""
+        """Take over the tasks of processes that died, and take up what we lost: nobody else will."""
         self._leases.keep(self.holder)
+        begun = self._begun()
+        for holder in set(begun.values()) - {self.holder}:
+            with self._leases.seize(holder) as is_dead:  # so, of several that live, one takes over
+                mine = [key for key, whose in self._begun().items() if whose == holder] if is_dead else []
+                if mine:
+                    log.warning("tasks_taken_over", count=len(mine), holder=holder)
+                    DBOS.resume_workflows(mine, queue_name=_QUEUE)
+        self._take_up(key for key, holder in begun.items() if holder == self.holder)
+
+    def _begun(self) -> Mapping[str, str]:
+        """Who has begun which task, and not ended it."""
         rows = DBOS.list_workflows(status=["PENDING"], load_input=False, load_output=False, limit=1000)
-        for holder in {row.executor_id for row in rows if row.executor_id} - {self.holder}:
-            if self._leases.is_free(holder):
-                mine = [row.workflow_id for row in rows if row.executor_id == holder]
-                log.warning("tasks_taken_over", count=len(mine), holder=holder)
-                DBOS.resume_workflows(mine, queue_name=_QUEUE)
+        return {row.workflow_id: row.executor_id for row in rows if row.executor_id}
+
+    def _take_up(self, ours: Iterable[str]) -> None:
+        """Begin again what we began and do not run any more: that it has ended could not be written down."""
+        now = time.monotonic()
+        self._idle_since = {key: self._idle_since.get(key, now) for key in ours if key not in self._running}
+        lost = [key for key, since in self._idle_since.items() if now - since >= self._lost_seconds]
+        if lost:
+            log.warning("tasks_taken_up_again", count=len(lost))
+            DBOS.resume_workflows(lost, queue_name=_QUEUE)
 
 
 class _Nothing:
@@ -281,19 +331,26 @@ class _Leases:
             self.take(holder)
 
     def is_free(self, holder: str) -> bool:
+        with self.seize(holder) as is_dead:
+            return is_dead
+
+    @contextmanager
+    def seize(self, holder: str) -> Iterator[bool]:
+        """Whether nobody holds it; if so, nobody else finds that out within the block."""
         if self._postgres is not None:
             with self._connect() as connection:
                 row = connection.execute("SELECT pg_try_advisory_lock(hashtextextended(%s, 0))", (holder,)).fetchone()
-                return bool(row and row[0])  # closing the connection gives it back
+                yield bool(row and row[0])  # closing the connection gives it back
+            return
         try:
             with (self._folder / holder).open("r+") as file:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                yield True
+                (self._folder / holder).unlink(missing_ok=True)
         except FileNotFoundError:
-            return True
+            yield True
         except BlockingIOError:
-            return False
-        (self._folder / holder).unlink(missing_ok=True)
-        return True
+            yield False
 
     def close(self) -> None:
         if self._held is not None:

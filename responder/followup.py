@@ -9,7 +9,6 @@ Beside them `assess.assess` asks what the dead key was used for; nothing waits f
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
-from functools import wraps
 
 import structlog
 
@@ -21,7 +20,7 @@ from responder.challenge import challenge
 from responder.core.decision import Action, Disposition
 from responder.core.errors import Refused, Unavailable
 from responder.core.incident import State
-from responder.core.key import KnownKey
+from responder.core.key import KnownKey, Tier
 from responder.core.liveness import Liveness
 from responder.core.match import Evidence
 from responder.core.notice import Topic
@@ -39,6 +38,7 @@ from responder.respond import (
     record_answer,
     remind_of,
     report_lockout,
+    report_stuck,
     still_due,
 )
 from responder.ruling import GIVE_UP_AFTER, tell_soon
@@ -56,9 +56,8 @@ _FRESH_ENOUGH = timedelta(seconds=30)
 
 def table(house: House) -> Mapping[str, Callable[..., Sequence[Task]]]:
     """Every task by name, for the engine."""
-    tasks = (
-        contain,
-        act,
+    beginnings = (contain, act)
+    follow_ups = (
         look,
         revoke,
         verify,
@@ -72,44 +71,59 @@ def table(house: House) -> Mapping[str, Callable[..., Sequence[Task]]]:
         *upkeep.TASKS,
         *renewal.TASKS,
     )
-    return {task.__name__: _bind(task, house) for task in tasks}
+    return {task.__name__: _bind(task, house) for task in beginnings} | {
+        task.__name__: _unless_forgotten(_bind(task, house), task.__name__) for task in follow_ups
+    }
 
 
 def _bind(task: Callable[..., Sequence[Task]], house: House) -> Callable[..., Sequence[Task]]:
-    @wraps(task)
+    return lambda *args: task(house, *args)
+
+
+def _unless_forgotten(task: Callable[..., Sequence[Task]], name: str) -> Callable[..., Sequence[Task]]:
+    """Of an incident that was closed so long ago that it is forgotten, nothing is left to do."""
+
     def run(*args: Plain) -> Sequence[Task]:
         try:
-            return task(house, *args)
-        except incidents.Forgotten as error:  # closed so long ago that nothing is left to do for it
-            log.warning("incident_forgotten", task=task.__name__, incident=str(error))
+            return task(*args)
+        except incidents.Forgotten as error:
+            log.warning("incident_forgotten", task=name, incident=str(error))
             return []
 
     return run
 
 
-def revoke(house: House, id_: str, attempt: int) -> Sequence[Task]:
+def revoke(house: House, id_: str, attempt: int, cause: str = "") -> Sequence[Task]:
     """Find out what became of an intent, by reading first; ask again only if the key is still there."""
     record, key, account = _of(house, id_)
     if key is None or account is None:
         return []
     if record.revoked_at is not None or record.decision != Action.REVOKE:
         return still_due(house, record, "late")
-    again = Task("revoke", f"revoke:{id_}:{attempt + 1}", (id_, attempt + 1), pause(attempt))
+    again = Task("revoke", f"revoke:{id_}:{cause}:{attempt + 1}", (id_, attempt + 1, cause), pause(attempt))
     if house.stopped():
         return [again]
     with house.locks.alone(record.fingerprint.digest):
         with house.store.begin("take_up") as tx:
+            record = incidents.get(tx, id_)
             intent = revocations.get(tx, key.provider, key.account, key.id)
             if intent is None:
                 return []
+            if record.revoked_at is not None or record.decision != Action.REVOKE:
+                return still_due(house, record, "late")
             settled = intent.outcome in (Outcome.REVOKED, Outcome.ALREADY_GONE)
-            if not settled and intent.holder != house.holder and house.is_alive(intent.holder):
-                return [again]
-            revocations.take_up(tx, key.provider, key.account, key.id, house.holder)
             overdue = house.clock() - intent.requested_at >= house.policy.page_after
-            told = [tell_soon(id_, f"revoke{attempt}")] if overdue and _owe_stuck(house, tx, id_) else []
+            told = [tell_soon(id_, f"revoke-{cause}-{attempt}")] if overdue and _owe_stuck(house, tx, id_) else []
+            forbidden = None if settled else _why_not(house, tx, record, key)
+            if forbidden is not None:
+                _hold(house, tx, record, forbidden)
+                return [tell_soon(id_, f"forbidden-{cause}-{attempt}"), *told]
+            asked_by_another = intent.outcome is None and intent.holder not in ("", house.holder)
+            if asked_by_another and house.is_alive(intent.holder):
+                return [again, *told]
+            revocations.take_up(tx, key.provider, key.account, key.id, house.holder)
         if settled and intent.outcome is not None:  # by hand, or for another incident
-            return [*record_answer(house, id_, key, Revocation(intent.outcome, "revoked meanwhile")), *told]
+            return [*record_answer(house, id_, key, Revocation(intent.outcome, "revoked meanwhile"), cause), *told]
         try:
             listed = account.inventory.is_listed(key)
         except (Refused, Unavailable) as error:
@@ -117,7 +131,22 @@ def revoke(house: House, id_: str, attempt: int) -> Sequence[Task]:
             return [again, *told, *report_lockout(house, account)]
         gone = Revocation(Outcome.REVOKED, "seen gone from the list after our request")
         answer = ask_to_revoke(account, key) if listed else gone
-        return [*record_answer(house, id_, key, answer, attempt + 1), *told]
+        return [*record_answer(house, id_, key, answer, cause, attempt + 1), *told]
+
+
+def _why_not(house: House, tx: Transaction, record: Record, key: KnownKey) -> str | None:
+    """Why what was decided may not be done any more, if so: people may have changed their minds meanwhile."""
+    if not house.policy.enforce:
+        return "In observe mode nothing is deleted; approve it once that is over."
+    if key.tier is Tier.PROTECTED and not incidents.noted(tx, record.id, "approved"):
+        return f"Key {key.id} has been protected meanwhile, so a person must approve."
+    return None
+
+
+def _hold(house: House, tx: Transaction, record: Record, reason: str) -> None:
+    incidents.change(tx, record.id, state=State.HELD.value, decision=Action.HOLD.value, reason=reason)
+    incidents.note(tx, record.id, "held", house.clock(), {"reason": reason})
+    house.outbox.owe_security(tx, record.id, Topic.HELD, again=True)
 
 
 def _owe_stuck(house: House, tx: Transaction, id_: str) -> bool:
@@ -132,8 +161,8 @@ def look(house: House, id_: str, number: int) -> Sequence[Task]:
         return still_due(house, record, f"look{number}")
     try:
         token, lane = gather.recall(house, record), gather.asker_of(house, record)
-    except Unavailable:
-        return [Task("look", f"look:{id_}:{number}:{house.clock():%H%M%S}", (id_, number), 60.0)]
+    except Unavailable as error:
+        return _look_later(house, record, error)
     with house.locks.alone(record.fingerprint.digest):
         with house.store.read() as tx:
             record = incidents.get(tx, id_)
@@ -146,6 +175,20 @@ def look(house: House, id_: str, number: int) -> Sequence[Task]:
         return deal_with(house, record, token, seen, accounts, record.opened_at, lane)
 
 
+def _look_later(house: House, record: Record, error: Unavailable) -> Sequence[Task]:
+    """The token cannot be had again just now; a person is told once that lasts."""
+    now, following = house.clock(), list[Task]()
+    age = now - record.opened_at
+    if age >= GIVE_UP_AFTER:
+        return _give_up_looking(house, record)
+    if age >= house.policy.page_after:
+        with house.store.begin("overdue") as tx:
+            report_stuck(house, tx, record.id, f"Cannot be looked at again yet, still trying: {error}.")
+        following.append(tell_soon(record.id, f"look-overdue-{record.looks}"))
+    key = f"look:{record.id}:{record.looks}:{now:%Y%m%d%H%M%S}"
+    return [*following, Task("look", key, (record.id, record.looks), 60.0)]
+
+
 def _give_up_looking(house: House, record: Record) -> Sequence[Task]:
     reason = "The place where the token was seen no longer shows it, so it cannot be checked any more."
     with house.store.begin("lost_token") as tx:
@@ -156,7 +199,7 @@ def _give_up_looking(house: House, record: Record) -> Sequence[Task]:
     return [tell_soon(record.id, "lost"), *remind_of(house, record.id)]
 
 
-def verify(house: House, id_: str, number: int) -> Sequence[Task]:
+def verify(house: House, id_: str, number: int, cause: str = "") -> Sequence[Task]:
     """See whether a revoked key is gone from the list and its token dead; often enough, it is confirmed."""
     record, key, account = _of(house, id_)
     if key is None or account is None or record.revoked_at is None:
@@ -181,9 +224,9 @@ def verify(house: House, id_: str, number: int) -> Sequence[Task]:
     if now - record.revoked_at >= GIVE_UP_AFTER:
         return [tell_soon(id_, "unverified")]
     wait = max(min(1.0 + number / 2, 600.0 if late else 60.0), wish)
-    following = [Task("verify", f"verify:{id_}:{number + 1}", (id_, number + 1), wait)]
+    following = [Task("verify", f"verify:{id_}:{cause}:{number + 1}", (id_, number + 1, cause), wait)]
     following += report_lockout(house, account)
-    return [*following, tell_soon(id_, f"verify{number}")] if late else following
+    return [*following, tell_soon(id_, f"verify-{cause}-{number}")] if late else following
 
 
 def _watch(house: House, record: Record, key: KnownKey, account: Account) -> tuple[bool | None, int, float]:
@@ -237,7 +280,8 @@ def close(house: House, id_: str, cause: str, attempt: int) -> Sequence[Task]:
     if record.dead_at is None and not gone:
         return []  # a token that was merely called invalid closes no alert as revoked
     again = Task("close", f"close:{id_}:{cause}:{attempt + 1}", (id_, cause, attempt + 1), pause(attempt + 2))
-    with house.locks.alone(record.fingerprint.digest):  # or two sightings would close the same alert at once
+    # Or two sightings would close the same alert at once, here or in another worker.
+    with house.locks.alone(record.fingerprint.digest), house.store.alone(f"close {id_}"):
         with house.store.read() as tx:
             alerts = incidents.open_alerts(tx, id_)
         if alerts and house.stopped():

@@ -82,7 +82,9 @@ class Inbox:
                     new = {one.delivery.id for one in together if deliveries.accept(tx, one.delivery, quotas)}
                 else:
                     new = set(deliveries.accept_all(tx, [one.delivery for one in together]))
-                for one in together:
+                for one in sorted(
+                    together, key=lambda one: repr(one.came)
+                ):  # so, two processes never wait for each other
                     at = one.delivery.received_at
                     if (news := self._news(one.came, at)) is not None:
                         origins.note(tx, news, at)

@@ -43,6 +43,11 @@ class Carrier(Protocol):
         """
 
 
+def _pause(attempts: int) -> timedelta:
+    """How long to wait before the next attempt; sixty take two and a half days."""
+    return timedelta(seconds=min(5.0 * 2.0 ** min(attempts, 20), 3600.0))
+
+
 def _slot(now: datetime) -> int:
     return int(now.timestamp() // _SLOT.total_seconds())
 
@@ -85,7 +90,9 @@ class Outbox:
         address = incidents.get(tx, about).hints.get("owner_email")
         return None if address is None else within(address, self.recipient_domains)
 
-    def owe_security(self, tx: Transaction, about: str, topic: Topic, *, always: bool = False) -> bool:
+    def owe_security(
+        self, tx: Transaction, about: str, topic: Topic, *, always: bool = False, again: bool = False
+    ) -> bool:
         """The security team is to be told; whether that is news.
 
         Beyond a few messages in ten minutes one digest stands for the rest: a flood of
@@ -105,7 +112,7 @@ class Outbox:
             word = Topic.BACKFILL if past else Topic.DIGEST
             notices.owe(tx, digest, Audience.SECURITY, word, Channel.APPRISE, "security", now)
             return False
-        return notices.owe(tx, about, Audience.SECURITY, topic, Channel.APPRISE, "security", now)
+        return notices.owe(tx, about, Audience.SECURITY, topic, Channel.APPRISE, "security", now, again=again)
 
     def _digest_of_the_past(self, tx: Transaction, now: datetime) -> str:
         """The digest that is being gathered, or a new one: what is found at once is told at once."""
@@ -120,8 +127,8 @@ class Outbox:
         """What has notices pending for longer than their own tasks should have taken."""
         now = self.clock()
         with self.store.read() as tx:
-            late = notices.pending_since(tx, now - _LATE)
-            digests = set(notices.pending_since(tx, now - _SLOT))
+            late = notices.pending_since(tx, now - _LATE, lambda attempts: _pause(attempts) + _LATE, now)
+            digests = set(notices.pending_since(tx, now - _SLOT, _pause, now))
         return [about for about in late if not about.startswith("digest_") or about in digests]
 
     def send(self, about: str, claimer: str) -> float | None:
@@ -131,14 +138,14 @@ class Outbox:
             Seconds after which to try again, or None if nothing is left.
         """
         with self.store.begin("claim") as tx:
-            claimed = notices.claim(tx, about, claimer, self.clock())
+            claimed = notices.claim(tx, about, claimer, self.clock(), _pause)
         for notice in claimed:
             self._send_one(about, notice)
         with self.store.read() as tx:
             left = [n for n in notices.of(tx, about) if n.status is Delivery.PENDING]
         if not left:
             return None
-        return min(5.0 * 2.0 ** min(n.attempts for n in left), 3600.0)
+        return _pause(min(n.attempts for n in left)).total_seconds()
 
     def _send_one(self, about: str, notice: Notice) -> None:
         carrier = self.mail if notice.channel is Channel.MAIL else self.channels

@@ -119,9 +119,9 @@ def still_due(house: House, record: Record, cause: str) -> Sequence[Task]:
     if record.dead_at is not None:
         return [tell_soon(id_, "dead"), Task("close", f"close:{id_}:{cause}", (id_, cause, 0))]
     if record.revoked_at is not None:
-        return _after_revocation(id_)
+        return _after_revocation(id_, record.revoked_at)
     if record.decision == Action.REVOKE and house.policy.enforce:
-        return [Task("revoke", f"revoke:{id_}:{cause}", (id_, 0))]
+        return [Task("revoke", f"revoke:{id_}:{cause}", (id_, 0, cause))]
     if record.disposition == Disposition.ALREADY_DEAD:
         return [Task("close", f"close:{id_}:{cause}", (id_, cause, 0))]
     if record.state is State.OPEN and record.looks:
@@ -129,9 +129,11 @@ def still_due(house: House, record: Record, cause: str) -> Sequence[Task]:
     return []
 
 
-def _after_revocation(id_: str) -> Sequence[Task]:
-    late = Task("tell", f"tell:{id_}:late:0", (id_, "late", 0), TELL_AT_THE_LATEST_SECONDS)
-    return [Task("verify", f"verify:{id_}:0", (id_, 0)), late]
+def _after_revocation(id_: str, revoked_at: datetime) -> Sequence[Task]:
+    """What follows is named after the revocation: a key that is revoked anew is watched anew."""
+    cause = f"{revoked_at:%Y%m%d%H%M%S}"
+    late = Task("tell", f"tell:{id_}:late-{cause}:0", (id_, f"late-{cause}", 0), TELL_AT_THE_LATEST_SECONDS)
+    return [Task("verify", f"verify:{id_}:{cause}:0", (id_, 0, cause)), late]
 
 
 def deal_with(
@@ -154,6 +156,10 @@ def deal_with(
     dead_before = looked_dead_at is not None and now - looked_dead_at >= timedelta(seconds=SECOND_LOOK_SECONDS)
     dead_before = dead_before and _still_answers_us(found)
     with house.store.begin("decide") as tx:
+        alone(tx, f"decide {record.id}")
+        newest = incidents.get(tx, record.id)
+        if (newest.looks, newest.decision, newest.state) != (record.looks, record.decision, record.state):
+            return still_due(house, newest, f"look{record.looks}")  # another worker was here first
         busy = found.match.evidence.proof and _breaker_is_open(house, tx, now)
         case = Case(
             found.match,
@@ -173,9 +179,11 @@ def deal_with(
     following = [*following, *(task for account in accounts for task in report_lockout(house, account))]
     key = found.match.key
     if ours_to_revoke and key is not None and found.account is not None:
-        return [*following, *record_answer(house, record.id, key, ask_to_revoke(found.account, key))]
+        answer = ask_to_revoke(found.account, key)
+        return [*following, *record_answer(house, record.id, key, answer, f"look{record.looks}")]
     if decision.action is Action.REVOKE and not standing.would:
-        return [*following, Task("revoke", f"revoke:{record.id}:{record.looks}", (record.id, 0))]
+        cause = f"look{record.looks}"
+        return [*following, Task("revoke", f"revoke:{record.id}:{cause}", (record.id, 0, cause))]
     return following
 
 
@@ -212,8 +220,20 @@ def ask_to_revoke(account: Account, key: KnownKey) -> Revocation:
     return Revocation(Outcome.UNKNOWN, f"{answer.detail}, but the list still shows it")
 
 
-def record_answer(house: House, id_: str, key: KnownKey, answer: Revocation, attempt: int = 0) -> Sequence[Task]:
-    """Write down what the provider said to a request to revoke, with the notices that follow from it."""
+def record_answer(
+    house: House, id_: str, key: KnownKey, answer: Revocation, cause: str, attempt: int = 0
+) -> Sequence[Task]:
+    """Write down what the provider said to a request to revoke, with the notices that follow from it.
+
+    Args:
+        house: where.
+        id_: of the incident.
+        key: that was to be revoked.
+        answer: the provider's.
+        cause: names what led to the request; further attempts are named after it, so that those of another
+            cause, such as a later approval, are not taken for them.
+        attempt: how many there were before.
+    """
     now = house.clock()
     done = answer.outcome in (Outcome.REVOKED, Outcome.ALREADY_GONE)
     ours = answer.outcome is Outcome.REFUSED and answer.status in _OUR_CREDENTIAL
@@ -241,15 +261,15 @@ def record_answer(house: House, id_: str, key: KnownKey, answer: Revocation, att
             incidents.change(tx, id_, state=State.HELD.value, decision=Action.HOLD.value, reason=reason)
             incidents.note(tx, id_, "held", now, {"reason": reason})
             house.outbox.owe_owner(tx, id_, Topic.HELD, key.owner.email)
-            house.outbox.owe_security(tx, id_, Topic.HELD)
+            house.outbox.owe_security(tx, id_, Topic.HELD, again=True)  # they may have been told before they approved
     log.info("revocation_answered", incident=id_, provider=key.provider, key=key.id, outcome=answer.outcome.value)
     if done:
-        return _after_revocation(id_)
+        return _after_revocation(id_, now)
     if ours or answer.outcome is Outcome.UNKNOWN:
         wait = max(60.0 if ours else pause(attempt), answer.retry_after_seconds or 0.0)
-        again = Task("revoke", f"revoke:{id_}:{attempt + 1}", (id_, attempt + 1), wait)
-        return [again, tell_soon(id_, f"revoke{attempt}")] if ours else [again]
-    return [tell_soon(id_, f"refused{attempt}"), *remind_of(house, id_)]
+        again = Task("revoke", f"revoke:{id_}:{cause}:{attempt + 1}", (id_, attempt + 1, cause), wait)
+        return [again, tell_soon(id_, f"revoke-{cause}-{attempt}")] if ours else [again]
+    return [tell_soon(id_, f"refused-{cause}-{attempt}"), *remind_of(house, id_)]
 
 
 def _siblings(house: House, key: KnownKey) -> str:

@@ -64,7 +64,21 @@ def _base_url(value: object) -> object:
 
 BaseUrl = Annotated[str, BeforeValidator(_base_url)]
 Words = Annotated[tuple[str, ...], BeforeValidator(_split)]
-Secrets = Annotated[tuple[SecretStr, ...], BeforeValidator(_split)]
+Secret = Annotated[SecretStr, Field(min_length=1)]
+Secrets = Annotated[tuple[Secret, ...], BeforeValidator(_split)]
+
+
+def _check_database(url: str) -> None:
+    """Refuse what a driver would read otherwise than it was meant, and repeat."""
+    if not url.startswith(("sqlite:///", "postgresql://")):
+        raise ValueError("database_url must start with sqlite:/// or postgresql://")
+    parts = urlsplit(url)
+    try:
+        whole = parts.netloc.count("@") < 2 and (parts.port is None or parts.port > 0)
+    except ValueError:  # no number
+        whole = False
+    if not whole:
+        raise ValueError("database_url has no port that is a number, or a password with : / @ not percent-encoded")
 
 
 def _signing_keys(secrets: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
@@ -85,9 +99,9 @@ class GitHub(Section):
 
     api_url: BaseUrl = "https://api.github.com"
     webhook_secret: Secrets = ()
-    token: SecretStr | None = None
+    token: Secret | None = None
     app_id: str | None = Field(default=None, pattern=r"^[A-Za-z0-9.]{1,64}$")
-    private_key: SecretStr | None = None
+    private_key: Secret | None = None
     installation_id: int | None = Field(default=None, gt=0)
     resolve_alerts: bool = True
     partner_keys_url: BaseUrl | None = None
@@ -104,7 +118,7 @@ class GitLab(Section):
     """GitLab: where it is, how it signs, the token we fetch with, and the one it revokes through us with."""
 
     url: BaseUrl | None = None
-    token: SecretStr | None = None
+    token: Secret | None = None
     webhook_secret: Annotated[Secrets, AfterValidator(_signing_keys)] = ()
     revocation_token: Secrets = ()
 
@@ -118,9 +132,9 @@ class Reports(Section):
 class OpenAI(Section):
     """One OpenAI organisation and the admin key for it."""
 
-    admin_key: SecretStr | None = None
+    admin_key: Secret | None = None
     base_url: BaseUrl = "https://api.openai.com/v1"
-    canary_key: SecretStr | None = None
+    canary_key: Secret | None = None
     calls_per_second: float = Field(default=20, gt=0)
 
 
@@ -129,7 +143,7 @@ class Mail(Section):
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, populate_by_name=True)
 
-    url: SecretStr | None = None
+    url: Secret | None = None
     sender: str | None = Field(default=None, alias="from")
 
 
@@ -166,7 +180,7 @@ class Metrics(Section):
     """Where a worker shows its metrics, and the bearer for which a receiver does."""
 
     bind: str | None = Field(default=None, pattern=r"^.+:\d{1,5}$")
-    token: SecretStr | None = Field(default=None, min_length=16)
+    token: Secret | None = Field(default=None, min_length=16)
 
 
 class Otel(Section):
@@ -186,7 +200,7 @@ class Settings(Section):
 
     mode: Literal["enforce", "observe"] = "enforce"
     data_dir: Path = Path("data")
-    database_url: SecretStr | None = None
+    database_url: Secret | None = None
     public_url: BaseUrl | None = None
     rules_dir: Path | None = None
     bind: str = Field(default="127.0.0.1:8080", pattern=r"^.+:\d{1,5}$")
@@ -206,10 +220,8 @@ class Settings(Section):
 
     @model_validator(mode="after")
     def _possible(self) -> "Settings":
-        if self.database_url is not None and not self.database_url.get_secret_value().startswith(
-            ("sqlite:///", "postgresql://")
-        ):
-            raise ValueError("database_url must start with sqlite:/// or postgresql://")
+        if self.database_url is not None:
+            _check_database(self.database_url.get_secret_value())
         if (self.mail.url is None) != (self.mail.sender is None):
             raise ValueError("mail.url and mail.from go together")
         app = (self.github.app_id, self.github.private_key, self.github.installation_id)

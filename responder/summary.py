@@ -240,7 +240,7 @@ def _open(incident: Incident) -> list[str]:
     if known in waiting:
         items.append(waiting[known])
     if known is Outcome.OBSERVED:
-        items.append("Delete the key by hand, or leave observe mode.")
+        items.append("Delete the key by hand, or leave observe mode and approve it.")
     if known is Outcome.UNTOUCHED and incident.state is State.OPEN:
         items.append("Not decided for good; the responder keeps looking.")
     if any(seen.alert for seen in incident.sightings) and (

@@ -13,13 +13,15 @@ import structlog
 from responder.core.incident import State
 from responder.engine import Task
 from responder.house import House
-from responder.respond import report_lockout, report_stuck
+from responder.respond import report_lockout, report_stuck, still_due
 from responder.ruling import tell_soon
 from responder.store import audit, deliveries, incidents, keys, retention
 
 log = structlog.get_logger(__name__)
 
 _SEALED_AT_MOST = timedelta(hours=72)
+_SETTLED = timedelta(hours=1)
+_TAKEN_UP = 500
 _LISTED_LATE = timedelta(days=3)
 """For so long a key that a list failed to show is waited for."""
 _LONGER = timedelta(days=1)
@@ -30,7 +32,10 @@ def sync(house: House, provider: str, account: str) -> Sequence[Task]:
     """Bring an account's known keys up to date, and see to what that shows."""
     for one in house.accounts.get(provider, ()):
         if one.provider.account == account:
-            one.inventory.sync()
+            with house.locks.alone_or_not(f"sync {provider} {account}") as free:
+                if not free:  # listing takes longer than the pause between two: they must not queue up
+                    return []
+                one.inventory.sync()
             return [*report_lockout(house, one), *_look_again(house, provider)]
     return []
 
@@ -53,14 +58,27 @@ def _look_again(house: House, provider: str) -> Sequence[Task]:
 def sweep(house: House) -> Sequence[Task]:
     """Send what is pending although its own tasks should have sent it: nothing ends silently."""
     slot = int(house.clock().timestamp()) // 60
-    following = _look_for_room(house)
+    following = [*_look_for_room(house)]
     for account in (one for accounts in house.accounts.values() for one in accounts):
         if account.control is not None and (problem := account.control.problem()):
             about = f"control_{account.provider.provider}_{account.provider.account}_{house.clock():%Y%m%d}"
             with house.store.begin("control") as tx:
                 why = f"Tokens cannot be checked, so leaks are held instead of revoked: {problem}."
                 report_stuck(house, tx, about, why, always=True)
-    return [*following, *(tell_soon(about, f"sweep{slot}") for about in house.outbox.overdue())]
+    following += [tell_soon(about, f"sweep{slot}") for about in house.outbox.overdue()]
+    return [*following, *_take_up(house, slot // 60)] if slot % 60 == 0 else following
+
+
+def _take_up(house: House, hour: int) -> Sequence[Task]:
+    """What incidents that are not over still need, once an hour: a process may have died before it handed that on."""
+    before, following = house.clock() - _SETTLED, list[Task]()
+    with house.store.read() as tx:
+        ids = [id_ for state in (State.OPEN, State.CONTAINED) for id_ in incidents.recent(tx, _TAKEN_UP, state.value)]
+        records = [incidents.get(tx, id_) for id_ in ids]
+    for record in records:
+        if record.opened_at < before:
+            following += still_due(house, record, f"sweep{hour}")
+    return following
 
 
 def _look_for_room(house: House) -> Sequence[Task]:
@@ -78,6 +96,11 @@ def tidy(house: House) -> Sequence[Task]:
     """Forget sealed bodies that outlived their purpose, and what ended long enough ago."""
     now, policy = house.clock(), house.policy
     with house.store.begin("tidy") as tx:
+        unopened = deliveries.unopened_before(tx, now - _SEALED_AT_MOST)
+        for id_ in unopened:
+            why = "What it holds was not looked at for 72 hours, and is forgotten by now: ask for it again."
+            deliveries.end(tx, id_, f"failed: {why}", now, failed=True)
+            report_stuck(house, tx, id_, why, always=True)
         deliveries.shred_before(tx, now - _SEALED_AT_MOST)
         deliveries.shred(tx, incidents.idle_deliveries(tx))
         forgotten = retention.forget_deliveries(tx, now - policy.keep_work - _LONGER)
@@ -85,7 +108,7 @@ def tidy(house: House) -> Sequence[Task]:
             forgotten += retention.forget_incidents(tx, now - policy.keep_incidents)
     if forgotten:
         log.info("rows_forgotten", count=forgotten)
-    return []
+    return [tell_soon(id_, "unopened") for id_ in unopened]
 
 
 def attest(house: House) -> Sequence[Task]:

@@ -148,6 +148,6 @@ class Worker:
         name = task.key.rpartition(":")[0]
         if self._slots.get(name) == task.key:
             return False
-        self._slots[name] = task.key
         self.engine.enqueue(task)
+        self._slots[name] = task.key
         return True

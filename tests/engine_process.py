@@ -52,7 +52,7 @@ def main(url: str, folder: Path) -> None:
     """Run until told to quit, or killed."""
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     secret = grow("openai-project", random.Random(5))
-    engine = Engine(url, folder / "leases", tries=_TRIES)
+    engine = Engine(url, folder / "leases", tries=_TRIES, lost_seconds=2.0)
 
     def give_up(task: Task, error: str) -> Sequence[Task]:
         with (folder / "done").open("a") as file:

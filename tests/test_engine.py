@@ -6,6 +6,7 @@ they wrote down.
 
 import json
 import random
+import sqlite3
 import subprocess
 import sys
 import time
@@ -125,6 +126,19 @@ class Place:
                 found += [row[0] for row in rows]
         return "\n".join(found).encode()
 
+    def forget_the_end_of(self, key: str) -> None:
+        """As if neither what *key* returned nor that it ended had reached the disk."""
+        lost = ("DELETE FROM {}operation_outputs", "UPDATE {}workflow_status SET status = 'PENDING'")
+        if self.url.startswith("sqlite"):
+            with sqlite3.connect(self.folder / "engine.sqlite", timeout=10) as file:
+                for statement in lost:
+                    file.execute(f"{statement.format('')} WHERE workflow_uuid = ?", (key,))
+            file.close()
+            return
+        with psycopg.connect(self.url) as connection:
+            for statement in lost:
+                connection.execute(f"{statement.format('dbos.')} WHERE workflow_uuid = %s", (key,))
+
     def close(self) -> None:
         for process in self._processes:
             process.close()
@@ -179,6 +193,20 @@ def test_a_task_that_was_killed_runs_again_after_the_restart(place: Place) -> No
     again.tell("start", "work", "before", ["before"], 0)
     done = place.wait(lambda done: {"slow ended", "waiting"} <= set(done))
     assert Counter(done) == Counter(["before", "slow began", "slow began", "slow ended", "waiting"])
+
+
+def test_a_task_whose_end_could_not_be_written_down_is_begun_again_by_the_same_process(place: Place) -> None:
+    """A database that was away for a second must not leave it begun for as long as the process lives."""
+    process = place.process()
+    process.tell("start", "work", "lost", ["lost"], 0)
+    place.wait_for("lost")
+    while process.tell("pending"):
+        time.sleep(0.02)
+    place.forget_the_end_of("lost")
+    place.wait_for("lost", 2)
+    while process.tell("pending"):
+        time.sleep(0.02)
+    assert place.done() == ["lost", "lost"]
 
 
 def test_a_living_process_takes_over_from_a_dead_one_and_from_nobody_else(place: Place) -> None:

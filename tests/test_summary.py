@@ -119,7 +119,11 @@ def test_the_outcome_is_one_true_sentence(
     [
         (REVOKED, {}, "Waiting to see the key dead."),
         (REQUESTED, {}, "Waiting for the provider's answer."),
-        ((*RECEIVED, (1, "would_revoke")), {}, "Delete the key by hand, or leave observe mode."),
+        (
+            (*RECEIVED, (1, "would_revoke")),
+            {},
+            "Delete the key by hand, or leave observe mode and approve the incident.",
+        ),
         (RECEIVED, {"state": State.HELD}, "`responder incidents approve inc_4mT9`"),
         (RECEIVED, {"state": State.OPEN}, "the responder keeps looking"),
         (DEAD, {"notices": ()}, "The owner has not been told"),

@@ -61,4 +61,4 @@ def _sweep(sweep: Sweep) -> bool:
 
 
 def _later(house: House, request: str) -> Task:
-    return Task("catch_up", f"catch_up:{request}:{house.clock():%H%M%S}", (request,), _OCCUPIED_SECONDS)
+    return Task("catch_up", f"catch_up:{request}:{house.clock():%Y%m%d%H%M%S}", (request,), _OCCUPIED_SECONDS)

@@ -20,7 +20,10 @@ def upgrade(config: Path | None) -> None:
     from responder.store import Store, StoreUnavailable
 
     settings = load(config)
-    Keys(settings.data_dir).create()
+    try:
+        Keys(settings.data_dir).create()
+    except OSError as error:
+        raise Mistake(f"the data directory cannot be used: {error.strerror}") from None
     store = Store(settings.store_url)
     try:
         store.upgrade()

@@ -48,3 +48,5 @@ def _guarded(run: Callable[[Any], Any], config: Path | None) -> Any:
         raise Mistake(str(error)) from None
     except StoreUnavailable as error:
         raise Mistake(f"the database cannot be used: {error.why}") from None
+    except (PermissionError, FileNotFoundError) as error:
+        raise Mistake(f"{error.filename or 'the data directory'} cannot be used: {error.strerror}") from None

@@ -176,12 +176,12 @@ class Store:
         """Bring the tables to the version this code needs.
 
         Raises:
-            StoreUnavailable: a newer version of ours has changed them.
+            StoreUnavailable: as `begin`, or a newer version of ours has changed them.
         """
         from alembic import command  # noqa: PLC0415 -- a quarter of a second that a receiver never needs
         from alembic.util import CommandError  # noqa: PLC0415 -- as above
 
-        with self._writing.begin() as tx:
+        with self.begin("upgrade") as tx:
             if not self.is_sqlite:
                 tx.execute(sa.text("SELECT pg_advisory_xact_lock(7263748)"))
             try:

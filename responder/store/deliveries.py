@@ -212,6 +212,12 @@ def shred(tx: Transaction, ids: Sequence[str]) -> None:
     tx.execute(sa.update(t).where(t.c.id.in_(ids)).values(sealed=None))
 
 
+def unopened_before(tx: Transaction, instant: datetime) -> Sequence[str]:
+    """Deliveries with a sealed body that were received before *instant*, and have not ended."""
+    late = (t.c.received_at < instant, t.c.sealed.is_not(None), t.c.state.not_in(ENDED))
+    return tx.execute(sa.select(t.c.id).where(*late).limit(1000)).scalars().all()
+
+
 def shred_before(tx: Transaction, instant: datetime) -> None:
     """Forget sealed bodies received before *instant*, whoever might still want them."""
     tx.execute(sa.update(t).where(t.c.received_at < instant, t.c.sealed.is_not(None)).values(sealed=None))

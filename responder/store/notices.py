@@ -1,7 +1,7 @@
 """The outbox: notices owed to people, written with what they are about, sent afterwards."""
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
@@ -19,9 +19,20 @@ _CLAIM = timedelta(minutes=5)
 
 
 def owe(
-    tx: Transaction, incident_id: str, audience: Audience, topic: Topic, channel: Channel, to: str, now: datetime
+    tx: Transaction,
+    incident_id: str,
+    audience: Audience,
+    topic: Topic,
+    channel: Channel,
+    to: str,
+    now: datetime,
+    *,
+    again: bool = False,
 ) -> bool:
-    """Write down that somebody is to be told; False if that was written before."""
+    """Write down that somebody is to be told; False if that was written before.
+
+    With *again*, what was told before is owed once more: the matter is another.
+    """
     row = {
         "id": f"ntc_{secrets.token_hex(10)}",
         "incident_id": incident_id,
@@ -33,27 +44,43 @@ def owe(
         "attempts": 0,
         "written_at": now,
     }
-    return add(tx, t, row, ["incident_id", "audience", "topic", "channel", "to"])
+    unique = ["incident_id", "audience", "topic", "channel", "to"]
+    if add(tx, t, row, unique):
+        return True
+    if not again:
+        return False
+    same = [t.c[name] == row[name] for name in unique]
+    fresh = {name: row[name] for name in ("status", "attempts", "written_at")} | {
+        "claimed_by": None,
+        "claimed_at": None,
+    }
+    tx.execute(sa.update(t).where(*same, t.c.status != Delivery.PENDING.value).values(fresh))
+    return True
 
 
-def claim(tx: Transaction, incident_id: str, claimer: str, now: datetime) -> Sequence[Notice]:
-    """Take the incident's pending notices, but for those somebody else is sending right now.
+def claim(
+    tx: Transaction, incident_id: str, claimer: str, now: datetime, pause: Callable[[int], timedelta]
+) -> Sequence[Notice]:
+    """Take the incident's pending notices, but for those somebody else is sending right now, or tried just before.
 
     Args:
         tx: a writing transaction.
         incident_id: whose notices.
         claimer: the task that sends; the same task takes its own claims up again after a crash.
         now: UTC.
+        pause: how long after so many attempts the next may be, whoever makes it.
     """
     free = sa.or_(t.c.claimed_by.is_(None), t.c.claimed_by == claimer, t.c.claimed_at < now - _CLAIM)
     mine = sa.and_(t.c.incident_id == incident_id, t.c.status == Delivery.PENDING.value, free)
-    tx.execute(sa.update(t).where(mine).values(claimed_by=claimer, claimed_at=now))
-    rows = tx.execute(
-        sa.select(t)
-        .where(t.c.incident_id == incident_id, t.c.status == Delivery.PENDING.value, t.c.claimed_by == claimer)
-        .order_by(t.c.written_at, t.c.id)
-    )
-    return [_notice(row) for row in rows]
+    rows = tx.execute(sa.select(t).where(mine).order_by(t.c.written_at, t.c.id).with_for_update()).all()
+    due = [
+        row
+        for row in rows
+        if row.claimed_by is not None or row.attempts == 0 or now - row.claimed_at >= pause(row.attempts)
+    ]
+    ids = [row.id for row in due]
+    tx.execute(sa.update(t).where(t.c.id.in_(ids)).values(claimed_by=claimer, claimed_at=now))
+    return [_notice(row) for row in due]
 
 
 def settle(tx: Transaction, notice: Notice, status: Delivery, now: datetime) -> None:
@@ -69,10 +96,17 @@ def pending(tx: Transaction, incident_id: str) -> bool:
     return tx.execute(found.limit(1)).first() is not None
 
 
-def pending_since(tx: Transaction, instant: datetime) -> Sequence[str]:
-    """What has had notices pending since before *instant*."""
-    old = sa.select(t.c.incident_id).where(t.c.status == Delivery.PENDING.value, t.c.written_at < instant)
-    return tx.execute(old.distinct().limit(1000)).scalars().all()
+def pending_since(
+    tx: Transaction, instant: datetime, pause: Callable[[int], timedelta], now: datetime
+) -> Sequence[str]:
+    """What has had notices pending since before *instant*, tried last longer ago than the pause after so many."""
+    old = sa.select(t.c.incident_id, t.c.attempts, t.c.claimed_at)
+    old = (
+        old.where(t.c.status == Delivery.PENDING.value, t.c.written_at < instant).order_by(t.c.claimed_at).limit(1000)
+    )
+    rows = tx.execute(old).all()
+    due = (row.incident_id for row in rows if row.claimed_at is None or now - row.claimed_at >= pause(row.attempts))
+    return list(dict.fromkeys(due))
 
 
 def gathering(tx: Transaction, prefix: str, instant: datetime) -> str | None:

@@ -63,9 +63,9 @@ def reopen(tx: Transaction, provider: str, account: str, key_id: str, holder: st
 
 
 def settle(tx: Transaction, provider: str, account: str, key_id: str, outcome: Outcome | None, now: datetime) -> None:
-    """Write down what became of one request; None: nobody knows yet."""
+    """Write down what became of one request; None: nobody knows yet, and whoever comes first may find out."""
     ended = now if outcome is not None else None
-    values = {"outcome": outcome and outcome.value, "ended_at": ended, "attempts": t.c.attempts + 1}
+    values = {"outcome": outcome and outcome.value, "ended_at": ended, "attempts": t.c.attempts + 1, "holder": ""}
     tx.execute(sa.update(t).where(*_is(provider, account, key_id)).values(values))
 
 

@@ -1,6 +1,7 @@
 """Mail and channels on every bad day, over real sockets: told once, or pending and said so; never silence."""
 
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -54,6 +55,21 @@ MAIL: dict[str, tuple[str, dict[str, Any]]] = {
     "reset": ("RCPT", {"kind": "reset"}),
     "hung up on": ("CONNECT", {"kind": "reset"}),
 }
+
+
+def test_a_mail_server_that_is_away_for_a_night_loses_nothing(make_cell: Make, post: Mail) -> None:
+    """Sweeps look after what is pending, every minute; that must not use up its attempts."""
+    cell = mailed(make_cell, post)
+    fault = post.faults.add("CONNECT", "reset", times=None)
+    cell.warm()
+    cell.report()
+    for _ in range(10 * 60):
+        cell.run(60)
+    assert [notice.status for notice in owed(cell, Audience.OWNER)] == [Delivery.PENDING]
+    assert fault.hits < 40
+    fault.times = 0
+    cell.run(2 * HOUR, until=lambda: cell.incident_state() == "closed")
+    assert len(post.letters) == 1
 
 
 @pytest.mark.parametrize("name", MAIL)
@@ -153,6 +169,6 @@ def test_a_flood_of_owners_who_cannot_be_told_is_a_few_messages_and_a_digest(mak
         for number in range(50):
             cell.house.outbox.owe_security(tx, f"inc_{number}", Topic.UNDELIVERED)
             cell.house.outbox.owe_security(tx, f"inc_{number}", Topic.STUCK)
-        pending = notices.pending_since(tx, cell.clock().replace(year=2100))
+        pending = notices.pending_since(tx, cell.clock().replace(year=2100), lambda _: timedelta(0), cell.clock())
     assert len([about for about in pending if about.startswith("inc_")]) <= 6
     assert len([about for about in pending if about.startswith("digest_")]) == 1

@@ -5,9 +5,14 @@ until somebody knows; then it is over, and the story must end as if nothing had 
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
+from responder import followup
+from responder.core.key import Tier
+from responder.core.notice import Topic
+from responder.store import keys
 from tests.faults.cell import ADMINS, DELETE, HOUR, KEYS, PROJECTS, Cell
 from tests.faults.faults import ABSURD, EVERY, GRAVE, NO_CREDENTIAL, Ill, names
 
@@ -59,3 +64,37 @@ def test_the_list_of_admin_keys_stands_in_nobodys_way(make_cell: Make, ill: Ill)
     cell.run(HOUR, until=cell.ended_right)
     assert cell.ended_right()
     cell.no_token_anywhere()
+
+
+def test_what_was_decided_before_observe_mode_is_not_done_in_it(make_cell: Make) -> None:
+    """A retry is on its way while somebody thinks better of it; nothing may be deleted from then on."""
+    cell = make_cell()
+    cell.warm()
+    cell.vendor.faults.add(DELETE, "status", None, status=503)
+    cell.report()
+    cell.run(20)
+    asked = len(cell.deletes())
+    assert asked
+    observing = replace(cell.house, policy=replace(cell.house.policy, enforce=False))
+    cell.runner.use(followup.table(observing))
+    cell.vendor.faults.clear()
+    cell.run(2 * HOUR)
+    assert len(cell.deletes()) == asked
+    assert cell.incident_state() == "held"
+    assert Topic.HELD in cell.pager.topics()
+
+
+def test_what_was_decided_before_a_key_was_protected_waits_for_a_person(make_cell: Make) -> None:
+    """The same, for one key."""
+    cell = make_cell()
+    cell.warm()
+    cell.vendor.faults.add(DELETE, "status", None, status=503)
+    cell.report()
+    cell.run(20)
+    asked = len(cell.deletes())
+    with cell.store.begin("protect") as tx:
+        assert keys.set_tier(tx, "openai", "default", cell.key.id, Tier.PROTECTED)
+    cell.vendor.faults.clear()
+    cell.run(2 * HOUR)
+    assert len(cell.deletes()) == asked
+    assert cell.incident_state() == "held"

@@ -87,7 +87,7 @@ def test_what_waits_is_counted_by_where_it_came_from_and_what_nobody_got_is_too(
         for number, topic in enumerate((Topic.HELD, Topic.WAITING, Topic.REVOKED, Topic.STUCK)):
             at = NOON + number * MINUTE
             notices.owe(tx, "inc_1", Audience.SECURITY, topic, Channel.APPRISE, "channels", at)
-        first, _, third, _ = notices.claim(tx, "inc_1", "test", NOON)
+        first, _, third, _ = notices.claim(tx, "inc_1", "test", NOON, lambda _: timedelta(0))
         notices.settle(tx, first, Delivery.SENT, NOON)
         notices.settle(tx, third, Delivery.FAILED, NOON)
     found = told(store)

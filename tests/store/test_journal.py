@@ -29,7 +29,7 @@ def _owe(tx: Transaction, topic: Topic = Topic.REVOKED, to: str = "olivia@acme.e
 
 def _claim(store: Store, claimer: str, at: datetime = NOON) -> Sequence[Notice]:
     with store.begin("claim") as tx:
-        return notices.claim(tx, "inc_1", claimer, at)
+        return notices.claim(tx, "inc_1", claimer, at, lambda _: timedelta(0))
 
 
 def test_of_many_that_intend_to_revoke_a_key_one_may(store: Store) -> None:
