@@ -87,6 +87,10 @@ def prove(hint: Match, verdict: Verdict, listed_now: Sequence[KnownKey], seen: F
     """
     there = [key for key in hint.keys if lives_there(key, verdict)]
     before = {key.id for key in there if key.gone_at is None}
+    learned = {key.id for key in listed_now if key.fingerprint in seen.digests}
+    just_proved = tuple(key for key in there if {key.id} == learned & before and key.fingerprint is None)
+    if len(learned) == 1 and just_proved:  # by somebody else, since the inventory was asked
+        return Match(Evidence.FINGERPRINT, just_proved)
     gone = any(key.gone_at is not None for key in there)
     now = [k for k in listed_now if k.fingerprint is None and k.mask.fits(seen.head, seen.tail, seen.length)]
     if len(before) == 1 and len(now) == 1 and now[0].id in before and not gone:

@@ -210,6 +210,15 @@ def test_a_twin_proved_to_be_another_token_is_no_twin() -> None:
     assert prove(hint, _LIVE, [known(), other], _SEEN) == Match(Evidence.PROBE, (known(),))
 
 
+def test_what_another_worker_has_proved_in_between_is_proved_and_not_in_doubt() -> None:
+    """Two doors tell two workers of one token; whoever comes second must not hold what the first would revoke."""
+    hint = find(_SEEN, [known(), known(1)])
+    just_learned = [known(fingerprint=_SEEN.digest), known(1), twin()]
+    assert prove(hint, _LIVE, just_learned, _SEEN) == Match(Evidence.FINGERPRINT, (known(),))
+    contradiction = find(_SEEN, [known(fingerprint=_SEEN.digest), twin(fingerprint=_SEEN.digest)])
+    assert prove(contradiction, _LIVE, [known(fingerprint=_SEEN.digest)], _SEEN) == contradiction
+
+
 @pytest.mark.parametrize(
     "verdict",
     [
@@ -240,7 +249,9 @@ def test_a_proof_by_probe_always_names_one_listed_candidate(before: list[KnownKe
         assert match.key.project == _LIVE.project
         assert match.key.gone_at is None
         fitting = [key for key in now if key.mask.fits(_SEEN.head, _SEEN.tail, _SEEN.length)]
-        assert [key.id for key in fitting if key.fingerprint is None] == [match.key.id]
+        proved = {key.id for key in now if key.fingerprint in _SEEN.digests}
+        unproved = [key.id for key in fitting if key.fingerprint is None]
+        assert match.key.id in proved if match.evidence is Evidence.FINGERPRINT else unproved == [match.key.id]
 
 
 def test_an_admin_key_is_proved_by_what_only_our_admin_keys_see() -> None:
