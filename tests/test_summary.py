@@ -122,7 +122,7 @@ def test_the_outcome_is_one_true_sentence(
         (
             (*RECEIVED, (1, "would_revoke")),
             {},
-            "Delete the key by hand, or leave observe mode and approve the incident.",
+            "Delete the key by hand, or leave observe mode and approve it.",
         ),
         (RECEIVED, {"state": State.HELD}, "`responder incidents approve inc_4mT9`"),
         (RECEIVED, {"state": State.OPEN}, "the responder keeps looking"),

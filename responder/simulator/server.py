@@ -23,6 +23,8 @@ from werkzeug.wrappers import Request, Response
 from responder.simulator import fault, wire
 from responder.simulator.fault import Fault, Faults
 
+_compiling = threading.Lock()
+"""Routes are compiled, and CPython 3.11 cannot build two syntax trees at once: it counts their depth together."""
 Json = dict[str, object]
 Tamper = Callable[[Request, Fault], Response]
 """A vendor's own kind of fault: makes the answer, calling `Server.dispatch` if the request counts."""
@@ -100,7 +102,8 @@ class Server:
         self._port = port
         self._listener: wire.Listener | None = None
         self._stopping = threading.Event()
-        self._map = Map(self.routes(), merge_slashes=False)
+        with _compiling:
+            self._map = Map(self.routes(), merge_slashes=False)
 
     def routes(self) -> Sequence[Rule]:
         """What it answers; an endpoint is called with the request and the parts of its path."""
