@@ -25,6 +25,7 @@ from responder.simulator.fault import Fault, Faults
 
 _compiling = threading.Lock()
 """Routes are compiled, and CPython 3.11 cannot build two syntax trees at once: it counts their depth together."""
+
 Json = dict[str, object]
 Tamper = Callable[[Request, Fault], Response]
 """A vendor's own kind of fault: makes the answer, calling `Server.dispatch` if the request counts."""
