@@ -215,7 +215,7 @@ class Engine:
             raise
         except Exception as error:  # the step raises nothing: what it returned could not be written down
             log.exception("result_lost", task=name, key=key, error=type(error).__name__)
-            following = [self._again(name, key, args, failures)]
+            following = self._after_failure(Task(name, key, tuple(args)), failures, type(error).__name__)
         for item in following:
             self._hand_on(Task(item[0], item[1], tuple(item[2]), item[3]), item[4])
 
@@ -243,17 +243,18 @@ class Engine:
         except Exception as error:  # the boundary at which nothing may end silently
             log.exception("task_failed", task=name, key=key, failures=failures + 1, error=type(error).__name__)
             failed = type(error).__name__
+        return self._after_failure(task, failures, failed)
+
+    def _after_failure(self, task: Task, failures: int, failed: str) -> list[list[Any]]:
+        """The same once more, later; or, after so many times, what tells a person."""
         if failures + 1 >= self._tries:
             try:
                 last = self._give_up(task, failed)
                 return [[t.name, t.key, list(t.args), t.delay_seconds, 0] for t in last]
             except Exception as error:  # nobody could be told: not given up, then
-                log.exception("not_given_up", task=name, key=key, error=type(error).__name__)
-        return [self._again(name, key, args, failures)]
-
-    def _again(self, name: str, key: str, args: Sequence[Plain], failures: int) -> list[Any]:
-        base = key.partition("~")[0]
-        return [name, f"{base}~{failures + 1}", list(args), min(2.0**failures, 300.0), failures + 1]
+                log.exception("not_given_up", task=task.name, key=task.key, error=type(error).__name__)
+        base = task.key.partition("~")[0]
+        return [[task.name, f"{base}~{failures + 1}", list(task.args), min(2.0**failures, 300.0), failures + 1]]
 
     def _enqueue(self, task: Task, key: str, failures: int) -> None:
         options = SetEnqueueOptions(delay_seconds=task.delay_seconds) if task.delay_seconds > 0 else _Nothing()

@@ -114,24 +114,35 @@ def revoke(house: House, id_: str, attempt: int, cause: str = "") -> Sequence[Ta
             settled = intent.outcome in (Outcome.REVOKED, Outcome.ALREADY_GONE)
             overdue = house.clock() - intent.requested_at >= house.policy.page_after
             told = [tell_soon(id_, f"revoke-{cause}-{attempt}")] if overdue and _owe_stuck(house, tx, id_) else []
-            forbidden = None if settled else _why_not(house, tx, record, key)
-            if forbidden is not None:
-                _hold(house, tx, record, forbidden)
-                return [tell_soon(id_, f"forbidden-{cause}-{attempt}"), *told]
             asked_by_another = intent.outcome is None and intent.holder not in ("", house.holder)
             if asked_by_another and house.is_alive(intent.holder):
                 return [again, *told]
             revocations.take_up(tx, key.provider, key.account, key.id, house.holder)
         if settled and intent.outcome is not None:  # by hand, or for another incident
             return [*record_answer(house, id_, key, Revocation(intent.outcome, "revoked meanwhile"), cause), *told]
-        try:
-            listed = account.inventory.is_listed(key)
-        except (Refused, Unavailable) as error:
-            log.warning("revocation_unknown", incident=id_, why=str(error))
-            return [again, *told, *report_lockout(house, account)]
+        return [*_ask_again(house, record, key, account, again), *told]
+
+
+def _ask_again(house: House, record: Record, key: KnownKey, account: Account, again: Task) -> Sequence[Task]:
+    """Read the list; ask once more only if the key is still on it, and may still be revoked."""
+    _, attempt, cause = again.args
+    try:
+        listed = account.inventory.is_listed(key)
+    except (Refused, Unavailable) as error:
+        log.warning("revocation_unknown", incident=record.id, why=str(error))
+        return [again, *report_lockout(house, account)]
+    if not listed:
         gone = Revocation(Outcome.REVOKED, "seen gone from the list after our request")
-        answer = ask_to_revoke(account, key) if listed else gone
-        return [*record_answer(house, id_, key, answer, cause, attempt + 1), *told]
+        return record_answer(house, record.id, key, gone, str(cause), int(attempt))
+    if house.stopped():
+        return [again]
+    with house.store.read() as tx:
+        forbidden = _why_not(house, tx, record, key)
+    if forbidden is None:
+        return record_answer(house, record.id, key, ask_to_revoke(account, key), str(cause), int(attempt))
+    with house.store.begin("forbid") as tx:
+        _hold(house, tx, record, forbidden)
+    return [tell_soon(record.id, f"forbidden-{cause}-{attempt}"), *remind_of(house, record.id)]
 
 
 def _why_not(house: House, tx: Transaction, record: Record, key: KnownKey) -> str | None:

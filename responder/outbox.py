@@ -28,7 +28,7 @@ _DIGESTED = frozenset({Topic.HELD, Topic.WAITING, Topic.WARNED, Topic.ALREADY_DE
 _DIGESTED_OF_THE_PAST = _DIGESTED | {Topic.REVOKED}
 _PAST = "digest_past_"
 _MOST_ATTEMPTS = 60
-"""With pauses growing to an hour, two and a half days."""
+"""With pauses growing to an hour, a little over two days."""
 
 
 class Carrier(Protocol):
@@ -44,7 +44,7 @@ class Carrier(Protocol):
 
 
 def _pause(attempts: int) -> timedelta:
-    """How long to wait before the next attempt; sixty take two and a half days."""
+    """How long to wait before the next attempt; sixty take a little over two days."""
     return timedelta(seconds=min(5.0 * 2.0 ** min(attempts, 20), 3600.0))
 
 

@@ -66,18 +66,21 @@ def sweep(house: House) -> Sequence[Task]:
                 why = f"Tokens cannot be checked, so leaks are held instead of revoked: {problem}."
                 report_stuck(house, tx, about, why, always=True)
     following += [tell_soon(about, f"sweep{slot}") for about in house.outbox.overdue()]
-    return [*following, *_take_up(house, slot // 60)] if slot % 60 == 0 else following
+    return [*following, *_take_up(house, slot // 1440)] if slot % 60 == 0 else following
 
 
-def _take_up(house: House, hour: int) -> Sequence[Task]:
-    """What incidents that are not over still need, once an hour: a process may have died before it handed that on."""
+def _take_up(house: House, day: int) -> Sequence[Task]:
+    """What incidents that are not over still need: a process may have died before it handed that on.
+
+    Named after the day: what is under way and takes long is not begun beside itself every hour.
+    """
     before, following = house.clock() - _SETTLED, list[Task]()
     with house.store.read() as tx:
         ids = [id_ for state in (State.OPEN, State.CONTAINED) for id_ in incidents.recent(tx, _TAKEN_UP, state.value)]
         records = [incidents.get(tx, id_) for id_ in ids]
     for record in records:
         if record.opened_at < before:
-            following += still_due(house, record, f"sweep{hour}")
+            following += still_due(house, record, f"sweep{day}")
     return following
 
 

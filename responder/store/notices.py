@@ -50,10 +50,8 @@ def owe(
     if not again:
         return False
     same = [t.c[name] == row[name] for name in unique]
-    fresh = {name: row[name] for name in ("status", "attempts", "written_at")} | {
-        "claimed_by": None,
-        "claimed_at": None,
-    }
+    free = {"claimed_by": None, "claimed_at": None}
+    fresh = {name: row[name] for name in ("status", "attempts", "written_at")} | free
     tx.execute(sa.update(t).where(*same, t.c.status != Delivery.PENDING.value).values(fresh))
     return True
 
@@ -100,11 +98,9 @@ def pending_since(
     tx: Transaction, instant: datetime, pause: Callable[[int], timedelta], now: datetime
 ) -> Sequence[str]:
     """What has had notices pending since before *instant*, tried last longer ago than the pause after so many."""
-    old = sa.select(t.c.incident_id, t.c.attempts, t.c.claimed_at)
-    old = (
-        old.where(t.c.status == Delivery.PENDING.value, t.c.written_at < instant).order_by(t.c.claimed_at).limit(1000)
-    )
-    rows = tx.execute(old).all()
+    late = (t.c.status == Delivery.PENDING.value, t.c.written_at < instant)
+    old = sa.select(t.c.incident_id, t.c.attempts, t.c.claimed_at).where(*late)
+    rows = tx.execute(old.order_by(t.c.claimed_at.nulls_first()).limit(1000)).all()
     due = (row.incident_id for row in rows if row.claimed_at is None or now - row.claimed_at >= pause(row.attempts))
     return list(dict.fromkeys(due))
 

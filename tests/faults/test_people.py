@@ -116,7 +116,7 @@ def test_a_mail_refused_for_good_is_handed_to_the_security_team(make_cell: Make,
 
 
 def test_a_mail_server_that_is_away_for_ever_ends_in_a_page(make_cell: Make, post: Mail) -> None:
-    """After two and a half days of trying, a person knows that the owner does not."""
+    """After two days of trying, a person knows that the owner does not."""
     cell = mailed(make_cell, post)
     post.faults.add("CONNECT", times=None, kind="reset")
     cell.warm()
