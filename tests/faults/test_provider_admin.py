@@ -66,8 +66,8 @@ def test_the_list_of_admin_keys_stands_in_nobodys_way(make_cell: Make, ill: Ill)
     cell.no_token_anywhere()
 
 
-def test_what_was_decided_before_observe_mode_is_not_done_in_it(make_cell: Make) -> None:
-    """A retry is on its way while somebody thinks better of it; nothing may be deleted from then on."""
+def asked_in_vain(make_cell: Make) -> tuple[Cell, int]:
+    """A cell whose provider cannot delete yet, and how often it was asked to."""
     cell = make_cell()
     cell.warm()
     cell.vendor.faults.add(DELETE, "status", None, status=503)
@@ -75,6 +75,12 @@ def test_what_was_decided_before_observe_mode_is_not_done_in_it(make_cell: Make)
     cell.run(20)
     asked = len(cell.deletes())
     assert asked
+    return cell, asked
+
+
+def test_what_was_decided_before_observe_mode_is_not_done_in_it(make_cell: Make) -> None:
+    """A retry is on its way while somebody thinks better of it; nothing may be deleted from then on."""
+    cell, asked = asked_in_vain(make_cell)
     observing = replace(cell.house, policy=replace(cell.house.policy, enforce=False))
     cell.runner.use(followup.table(observing))
     cell.vendor.faults.clear()
@@ -86,12 +92,7 @@ def test_what_was_decided_before_observe_mode_is_not_done_in_it(make_cell: Make)
 
 def test_what_was_decided_before_a_key_was_protected_waits_for_a_person(make_cell: Make) -> None:
     """The same, for one key."""
-    cell = make_cell()
-    cell.warm()
-    cell.vendor.faults.add(DELETE, "status", None, status=503)
-    cell.report()
-    cell.run(20)
-    asked = len(cell.deletes())
+    cell, asked = asked_in_vain(make_cell)
     with cell.store.begin("protect") as tx:
         assert keys.set_tier(tx, "openai", "default", cell.key.id, Tier.PROTECTED)
     cell.vendor.faults.clear()
