@@ -55,7 +55,9 @@ def receiver(config: Settings, tally: Any) -> Any:
     from responder.keyring import Keyring
     from responder.seal import Keys, seal
     from responder.store import Store, heartbeats
+    from responder.web.bodies import Bodies
     from responder.web.callers import Callers
+    from responder.web.server import within
 
     store = Store(config.store_url)
     public = Keys(config.data_dir).public
@@ -67,6 +69,7 @@ def receiver(config: Settings, tally: Any) -> Any:
     return web.create(
         web.Receiver(
             inbox=inbox,
+            bodies=Bodies(within),
             github_secrets=_bytes(config.github.webhook_secret),
             gitlab_secrets=_bytes(config.gitlab.webhook_secret),
             gitlab_revocation_tokens=_bytes(config.gitlab.revocation_token),

@@ -23,6 +23,7 @@ from tests.running import CONTRACTS, Group
 HANDLED = ("push", "secret_scanning_alert", "secret_scanning_alert_location")
 SAMPLES = sorted((CONTRACTS / "github-webhooks").glob("*.*.json"))
 LARGEST = 25 * 1024 * 1024
+LARGEST_REPORT = 4 * 1024 * 1024
 
 
 @pytest.fixture(scope="module")
@@ -159,8 +160,9 @@ def test_a_body_over_25_mib_is_refused_before_it_is_read(sender: Sender) -> None
     """GitHub sends no more than that."""
     head = f"POST /hooks/github HTTP/1.1\r\nHost: x\r\nContent-Length: {LARGEST + 1}\r\n\r\n"
     assert status(sender.raw(head.encode())) == 413
-    report = f"POST /v1/reports HTTP/1.1\r\nHost: x\r\nContent-Length: {4 * 1024 * 1024 + 1}\r\n\r\n"
-    assert status(sender.raw(report.encode())) == 413
+    kind = "Content-Type: application/json"
+    head = f"POST /v1/reports HTTP/1.1\r\nHost: x\r\n{kind}\r\nContent-Length: {LARGEST_REPORT + 1}\r\n\r\n"
+    assert status(sender.raw(head.encode())) == 413
 
 
 def test_a_body_of_25_mib_is_accepted(sender: Sender) -> None:

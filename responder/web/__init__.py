@@ -10,6 +10,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from responder.inbox import Inbox
 from responder.keyring import Keyring
 from responder.web import api, form, gitlab, health, hooks, metrics, openapi, partner, problem
+from responder.web.bodies import Bodies
 from responder.web.callers import Callers
 from responder.web.tally import Tally
 
@@ -20,6 +21,7 @@ class Receiver:
 
     Attributes:
         inbox: where deliveries go.
+        bodies: reads what is sent.
         github_secrets: HMAC secrets, two while they rotate; none turns the route off.
         gitlab_secrets: signing keys and shared tokens, likewise.
         gitlab_revocation_tokens: what GitLab's token revocation presents, likewise.
@@ -37,6 +39,7 @@ class Receiver:
     """
 
     inbox: Inbox
+    bodies: Bodies
     github_secrets: Sequence[bytes]
     gitlab_secrets: Sequence[bytes]
     gitlab_revocation_tokens: Sequence[bytes]
@@ -63,6 +66,7 @@ def create(receiver: Receiver) -> Flask:
         app.wsgi_app = proxied  # type: ignore[method-assign]  # Flask's own way of putting something before it
     problem.handle(app)
     app.before_request(problem.check_framing)
+    app.teardown_request(receiver.bodies.release)
     app.register_blueprint(hooks.blueprint(receiver))
     app.register_blueprint(gitlab.blueprint(receiver))
     app.register_blueprint(partner.blueprint(receiver))

@@ -33,11 +33,9 @@ def blueprint(receiver: "Receiver") -> Blueprint:
             answer = problem(401, "Unauthorized", "The bearer is wrong; reports are taken without one, too.")
             answer.headers["WWW-Authenticate"] = "Bearer"
             return answer
-        if (request.content_length or 0) > LARGEST_REPORT:
-            return problem(413, "Content Too Large")
         if request.mimetype != "application/json":
             return problem(415, "Unsupported Media Type", "Send application/json.")
-        body = request.get_data(cache=False)
+        body = receiver.bodies.read(LARGEST_REPORT)
         receipt = take_in(receiver, caller, decode(body), body, request.headers.get("Idempotency-Key"))
         return jsonify(receipt=receipt), 202
 

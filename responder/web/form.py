@@ -14,7 +14,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import structlog
 from flask import Blueprint, Response, make_response, render_template, request
-from werkzeug.exceptions import Forbidden, HTTPException, RequestEntityTooLarge, UnsupportedMediaType
+from werkzeug.exceptions import Forbidden, HTTPException, UnsupportedMediaType
 
 from responder.core.errors import Malformed
 from responder.sources.report import LARGEST_REPORT
@@ -40,6 +40,7 @@ _HEADERS = {
 }
 _REASONS = {
     403: "Your browser did not show that this came from our own page. Please open it again and send it from there.",
+    408: "It took too long to get here. Please try again.",
     413: "That is too much for one report. Please send the part with the key in it.",
     415: "Please use the form on our page.",
     429: "Too many reports came from your network. Please try again later.",
@@ -65,11 +66,9 @@ def blueprint(receiver: "Receiver") -> Blueprint:
     def report() -> Response:
         if not _is_from_us(receiver.public_url):
             raise Forbidden
-        if (request.content_length or 0) > LARGEST_REPORT:
-            raise RequestEntityTooLarge
         if request.mimetype != "application/x-www-form-urlencoded":
             raise UnsupportedMediaType
-        given = _fields(request.get_data(cache=False))
+        given = _fields(receiver.bodies.read(LARGEST_REPORT))
         proof = request.cookies.get(cookie, "")
         if not _RANDOM.match(proof) or not hmac.compare_digest(proof.encode(), given["proof"].encode()):
             raise Forbidden

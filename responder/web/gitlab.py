@@ -55,9 +55,7 @@ def blueprint(receiver: "Receiver") -> Blueprint:
 def _take_hook(receiver: "Receiver") -> tuple[Response, int] | Response:
     if not receiver.gitlab_secrets:
         return problem(404, "Not Found", "No webhook secret is configured.")
-    if (request.content_length or 0) > LARGEST_BODY:
-        return problem(413, "Content Too Large")
-    body = request.get_data(cache=False)
+    body = receiver.bodies.read(LARGEST_BODY)
     if not is_authentic(request.headers.get, body, receiver.gitlab_secrets, receiver.clock()):
         log.warning("signature_refused", route="/hooks/gitlab")
         return problem(401, "Unauthorized", "The token or signature is missing, wrong or too old.")
@@ -76,11 +74,9 @@ def _take_hook(receiver: "Receiver") -> tuple[Response, int] | Response:
 
 
 def _take_revocation(receiver: "Receiver") -> Response:
-    if (request.content_length or 0) > gitlab_revocation.LARGEST_BODY:
-        return problem(413, "Content Too Large")
     if request.mimetype != "application/json":
         return problem(415, "Unsupported Media Type", "Send application/json.")
-    body = request.get_data(cache=False)
+    body = receiver.bodies.read(gitlab_revocation.LARGEST_BODY)
     records = decode_list(body)
     if records:
         digest = hashlib.sha256(body).hexdigest()[:32]

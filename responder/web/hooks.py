@@ -42,9 +42,7 @@ def blueprint(receiver: "Receiver") -> Blueprint:
     def github() -> tuple[Response, int] | Response:
         if not receiver.github_secrets:
             return problem(404, "Not Found", "No webhook secret is configured.")
-        if (request.content_length or 0) > LARGEST_BODY:
-            return problem(413, "Content Too Large")
-        body = request.get_data(cache=False)
+        body = receiver.bodies.read(LARGEST_BODY)
         if not is_signed(request.headers.get("X-Hub-Signature-256"), body, receiver.github_secrets):
             log.warning("signature_refused", route="/hooks/github")
             return problem(401, "Unauthorized", "The signature is missing or wrong.")

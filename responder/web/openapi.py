@@ -151,6 +151,7 @@ _PROBLEMS = {
     400: "It has not the shape it must have.",
     401: "Whoever it must be from did not prove it.",
     404: "Not configured here.",
+    408: "The body was not here in time.",
     411: "The body has no declared length.",
     413: "The body is too large.",
     415: "The body is encoded, or of another type.",
@@ -175,7 +176,7 @@ _EVENT: _Json = {"type": "object", "description": "As the sender documents it; n
 _DELIVERY = _object(delivery=_like(hooks.GUID))
 _TAKEN = {"oneOf": [_DELIVERY, _object(ignored=_like(hooks.EVENT))]}
 _GITLAB_TAKEN = {"oneOf": [_object(delivery=_like(gitlab.ID)), _object(ignored=_like(gitlab.EVENT))]}
-_OF_A_BODY = (400, 411, 413, 415, 503)
+_OF_A_BODY = (400, 408, 411, 413, 415, 503)
 _ROUTES = (
     _Route(
         "post",

@@ -35,12 +35,10 @@ def blueprint(receiver: "Receiver") -> Blueprint:
 
     @routes.post("/hooks/github/partner")
     def partner() -> tuple[Response, int] | Response:
-        if (request.content_length or 0) > LARGEST_BODY:
-            return problem(413, "Content Too Large")
-        body = request.get_data(cache=False)
         signed = claim(request.headers.get)
         if signed is None or signed.origin not in receiver.keyring.origins:
             return _refuse()
+        body = receiver.bodies.read(LARGEST_BODY)
         try:
             key = receiver.keyring.find(signed.origin, signed.identifier)
         except Unavailable:

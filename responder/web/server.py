@@ -1,14 +1,15 @@
-"""gunicorn, as the receiver runs under it; gunicorn lives only here.
+"""gunicorn, as the receiver runs under it; gunicorn and gevent live only here.
 
 The worker class is gevent, so that a slow client holds a greenlet and not a
 thread. Nothing is opened before the fork, and there is no control socket.
 """
 
 import json
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any
 
+import gevent
 import structlog
 from gunicorn.app.base import BaseApplication
 from gunicorn.glogging import Logger
@@ -86,6 +87,16 @@ def options(bind: str) -> dict[str, object]:
         "logger_class": PlainLogger,
         "proc_name": "responder",
     }
+
+
+@contextmanager
+def within(seconds: float) -> Iterator[None]:
+    """End the block with `TimeoutError` after so many seconds, if it waits for anything then."""
+    try:
+        with gevent.Timeout(seconds):
+            yield
+    except gevent.Timeout:
+        raise TimeoutError from None
 
 
 def serve(bind: str, make: Callable[[], Any]) -> None:

@@ -9,7 +9,7 @@ import mmap
 import os
 from collections.abc import Iterable, Mapping
 
-STATUSES = (200, 202, 204, 302, 400, 401, 403, 404, 405, 411, 413, 415, 429, 500, 503, 0)
+STATUSES = (200, 202, 204, 302, 400, 401, 403, 404, 405, 408, 411, 413, 415, 429, 500, 503, 0)
 """Statuses that are told apart; 0 stands for every other."""
 
 _LANES = 64

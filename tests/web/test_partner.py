@@ -206,7 +206,8 @@ def test_framing_is_checked_as_everywhere(scene: Scene) -> None:
     headers = scene.github.sign(BODY)
     assert_problem(scene.post(BODY, {**headers, "Content-Encoding": "gzip"}), 415)
     assert_problem(scene.group.client.post(ROUTE, content=iter([BODY]), headers=headers), 411)
-    large = f"POST {ROUTE} HTTP/1.1\r\nHost: x\r\nContent-Length: {25 * 1024 * 1024 + 1}\r\n\r\n"
+    signed = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    large = f"POST {ROUTE} HTTP/1.1\r\nHost: x\r\n{signed}Content-Length: {25 * 1024 * 1024 + 1}\r\n\r\n"
     assert status(Sender(scene.group).raw(large.encode())) == 413
 
 

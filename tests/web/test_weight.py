@@ -1,7 +1,10 @@
 """What a stranger can cost: neither a place in the queue nor memory."""
 
+import socket
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
@@ -13,6 +16,7 @@ from tests.siege import SETTINGS, House
 from tests.slow import Slow
 
 LARGEST = 25 * MIB
+_HUNG_UP = b"- 0"
 
 
 @pytest.fixture(scope="module")
@@ -76,6 +80,42 @@ def test_twenty_of_the_heaviest_bodies_leave_no_weight_behind(house: House) -> N
     highest = max(_kilobytes(pid, "VmHWM") for pid in house.group.pids()) // 1024
     assert growth < 150, "MiB that are not given back"
     assert highest < 400, "MiB in one process"
+
+
+def test_large_bodies_that_never_end_fill_no_memory_and_keep_no_small_one_out(house: House) -> None:
+    """Sixty of twenty-five megabytes, all but the last byte, from somebody who has no signature to show."""
+    door = house.doors["github"]
+    body = dump(push())
+    head = b"POST /hooks/github HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % LARGEST
+    before = _resident(house.group)
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(_connected(house.group)) for _ in range(60)]
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(lambda one: _send(one, head + bytes(LARGEST - 1)), sockets))
+        assert (_resident(house.group) - before) // MIB < 300, "MiB for what nobody has signed"
+        assert status(house.post(door, body, door.prove(body))) == 202
+        answers = Counter(status(_answer(one)) for one in sockets)
+    assert set(answers) <= {408, 503, status(_HUNG_UP)}
+    assert answers[408] > 0, "there is room for some, and an end to their patience"
+    large = body[:-1] + b', "padding": "' + b"x" * MIB + b'"}'
+    assert status(house.post(door, large, door.prove(large))) == 202, "what they held was given back"
+
+
+def _connected(group: Group) -> socket.socket:
+    host, port = group.origin.removeprefix("http://").split(":")
+    return socket.create_connection((host, int(port)), timeout=30)
+
+
+def _send(one: socket.socket, sent: bytes) -> None:
+    """As much as is taken: whoever is refused is hung up on."""
+    with suppress(OSError):
+        one.sendall(sent)
+
+
+def _answer(one: socket.socket) -> bytes:
+    with suppress(OSError):
+        return one.recv(65536) or _HUNG_UP
+    return _HUNG_UP
 
 
 def _resident(group: Group) -> int:

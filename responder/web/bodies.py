@@ -1,0 +1,61 @@
+"""Bodies of requests, read so that those who send them can neither hold our memory for long nor fill it.
+
+Anybody may send one: who it is from is known only once it is here. A body has so many seconds. A small one always has
+room, since there are only so many connections; what is larger shares a budget of the process, so that whoever uses it
+up keeps out nothing but other large bodies, and those for seconds.
+"""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+
+from flask import g, request
+from werkzeug.exceptions import RequestEntityTooLarge, RequestTimeout, ServiceUnavailable
+
+_SECONDS = 10.0  # GitHub and GitLab wait no longer either
+_SMALL = 64 * 1024
+_BUDGET = 64 * 1024 * 1024
+_PIECE = 256 * 1024
+
+
+class Bodies:
+    """Those of one process.
+
+    Args:
+        within: ends its block with `TimeoutError` after so many seconds.
+    """
+
+    def __init__(self, within: Callable[[float], AbstractContextManager[None]]) -> None:
+        self._within = within
+        self._left = _BUDGET
+
+    def read(self, most: int) -> bytes:
+        """The whole body of this request.
+
+        Raises:
+            RequestEntityTooLarge: it has more than *most* bytes.
+            RequestTimeout: it was not here in time.
+            ServiceUnavailable: too many large ones are here or on their way.
+        """
+        length = request.content_length or 0
+        if length > most:
+            raise RequestEntityTooLarge
+        try:
+            with self._within(_SECONDS):
+                return request.get_data(cache=False) if length <= _SMALL else self._read_large(length)
+        except TimeoutError:
+            raise RequestTimeout from None
+
+    def release(self, _error: BaseException | None) -> None:
+        """Give back what this request had of the budget, at its end."""
+        self._left += g.pop("held", 0)
+
+    def _read_large(self, length: int) -> bytes:
+        """Piece by piece: what was announced takes no room, only what has come."""
+        body = bytearray()
+        while len(body) < length:
+            if self._left < _PIECE:
+                raise ServiceUnavailable
+            self._left -= _PIECE
+            g.held = g.get("held", 0) + _PIECE
+            body += request.stream.read(_PIECE)
+        return bytes(body)
