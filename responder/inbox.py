@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -59,25 +59,34 @@ class Inbox:
             raise StoreUnavailable("database missing")
         mine = _Waiting(delivery, came)
         if quotas:  # it may have to be undone, by itself
-            self._write([mine], quotas)
+            self._write(lambda: [mine], quotas)
         else:
             self._waiting.append(mine)
             time.sleep(0)  # lets whoever else is about to accept something join
             with self._writing:
                 if not mine.over:
-                    together, self._waiting = self._waiting, []
-                    self._write(together)
+                    self._write(self._take)
         if mine.error is not None:
             raise mine.error
         if self._store.is_sqlite:
             ring(self._bell)
         return mine.new
 
-    def _write(self, together: Sequence[_Waiting], quotas: Sequence[Quota] = ()) -> None:
-        """Put all of them on disk, or none; each hears of it."""
+    def _take(self) -> Sequence[_Waiting]:
+        """Whoever waits; who is added to their list from now on is not among them, and is refused."""
+        together, self._waiting = self._waiting, []
+        return tuple(together)
+
+    def _write(self, take: Callable[[], Sequence[_Waiting]], quotas: Sequence[Quota] = ()) -> None:
+        """Put all that *take* gives on disk, or none; each hears of it.
+
+        It is asked once the database lets us write: who came while we waited for that comes along.
+        """
+        together: Sequence[_Waiting] = ()
         noted: dict[Hook | int, datetime] = {}
         try:
             with self._store.begin("accept") as tx:
+                together = take()
                 if quotas:
                     new = {one.delivery.id for one in together if deliveries.accept(tx, one.delivery, quotas)}
                 else:
@@ -91,8 +100,7 @@ class Inbox:
                         noted |= {what: at for what in (news.hook, news.repository) if what is not None}
                 self._store.notify(tx, ARRIVALS)
         except (StoreUnavailable, Crowded) as error:
-            if not quotas:  # who came meanwhile would wait as long again, and has ten seconds
-                together, self._waiting = [*together, *self._waiting], []
+            together = [*together, *take()]  # who came meanwhile would wait as long again, and has ten seconds
             for one in together:
                 one.error = error
         else:

@@ -64,6 +64,7 @@ class Store:
                 pool_size=16,
                 max_overflow=32,
                 pool_timeout=_POOL_SECONDS,
+                pool_use_lifo=True,
             )
             sa.event.listen(self._engine, "connect", _prepare_sqlite)
             sa.event.listen(self._engine, "begin", _begin_sqlite)
@@ -76,6 +77,7 @@ class Store:
                 pool_size=16,
                 max_overflow=32,
                 pool_timeout=_POOL_SECONDS,
+                pool_use_lifo=True,
             )
         self._writing = self._engine.execution_options(writing=True)
 
