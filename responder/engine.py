@@ -17,7 +17,7 @@ import sqlite3
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -34,6 +34,7 @@ log = structlog.get_logger(__name__)
 
 _VERSION = "1"  # pinned: rows written by an older release of ours must stay runnable
 _QUEUE = "tasks"
+_URGENT, _USUAL = 1, 2
 _THREADS = 48  # more than are ever started and dequeued at once: none waits for a thread
 _TRIES = 8
 _REAP_SECONDS = 2.0
@@ -114,6 +115,7 @@ class Engine:
         self._url = url
         self._tries = tries
         self._table: Mapping[str, Work] = {}
+        self._urgent: Collection[str] = ()
         self._give_up: Callable[[Task, str], Sequence[Task]] = lambda _task, _error: ()
         self._leases = _Leases(url, leases)
         self._running: set[str] = set()
@@ -133,14 +135,20 @@ class Engine:
 
         self._run = run
 
-    def launch(self, table: Mapping[str, Work], give_up: Callable[[Task, str], Sequence[Task]]) -> None:
+    def launch(
+        self,
+        table: Mapping[str, Work],
+        give_up: Callable[[Task, str], Sequence[Task]],
+        urgent: Collection[str] = (),
+    ) -> None:
         """Begin to execute, taking up what earlier processes left.
 
         Args:
             table: every task's work by name.
             give_up: called with a task that failed for good, and must tell a person.
+            urgent: names of those that go before whatever else waits, however long it has.
         """
-        self._table, self._give_up = table, give_up
+        self._table, self._give_up, self._urgent = table, give_up, urgent
         if self._url.startswith("sqlite:///"):
             with sqlite3.connect(self._url.removeprefix("sqlite:///"), timeout=30) as file:
                 file.execute("PRAGMA journal_mode=WAL")
@@ -257,8 +265,9 @@ class Engine:
         return [[task.name, f"{base}~{failures + 1}", list(task.args), min(2.0**failures, 300.0), failures + 1]]
 
     def _enqueue(self, task: Task, key: str, failures: int) -> None:
-        options = SetEnqueueOptions(delay_seconds=task.delay_seconds) if task.delay_seconds > 0 else _Nothing()
-        with SetWorkflowID(key), options:
+        delay = task.delay_seconds if task.delay_seconds > 0 else None
+        priority = _URGENT if task.name in self._urgent else _USUAL
+        with SetWorkflowID(key), SetEnqueueOptions(delay_seconds=delay, priority=priority):
             DBOS.enqueue_workflow(_QUEUE, self._run, task.name, list(task.args), failures)
 
     def _reap_for_ever(self) -> None:
@@ -291,14 +300,6 @@ class Engine:
         if lost:
             log.warning("tasks_taken_up_again", count=len(lost))
             DBOS.resume_workflows(lost, queue_name=_QUEUE)
-
-
-class _Nothing:
-    """No enqueue options."""
-
-    def __enter__(self) -> None: ...
-
-    def __exit__(self, *_: object) -> None: ...
 
 
 class _Leases:

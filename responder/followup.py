@@ -54,6 +54,10 @@ _PROOFS = frozenset(evidence.word for evidence in Evidence if evidence.proof)
 _FRESH_ENOUGH = timedelta(seconds=30)
 
 
+URGENT = frozenset({"contain", "act", "look", "revoke"})
+"""What a key lives on for as long as it waits; whatever else is to be done can wait for it."""
+
+
 def table(house: House) -> Mapping[str, Callable[..., Sequence[Task]]]:
     """Every task by name, for the engine."""
     beginnings = (contain, act)

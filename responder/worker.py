@@ -46,7 +46,7 @@ class Worker:
         """Begin to work."""
         self._show()
         self._record_settings()
-        self.engine.launch(self._table, self._give_up)
+        self.engine.launch(self._table, self._give_up, followup.URGENT)
         self._schedule()
         self._waiter.start()
         self._beat.start()

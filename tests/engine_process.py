@@ -45,7 +45,7 @@ def _table(folder: Path, secret: str) -> Mapping[str, Callable[..., Sequence[Tas
         note(f"{name} tried")
         raise ValueError(secret)
 
-    return {"work": work, "slow": slow, "chain": chain, "fail": fail}
+    return {"work": work, "urgent": work, "slow": slow, "chain": chain, "fail": fail}
 
 
 def main(url: str, folder: Path) -> None:
@@ -62,7 +62,7 @@ def main(url: str, folder: Path) -> None:
             raise ConnectionError(secret)
         return [Task("work", f"told:{task.args[0]}", (f"told of {task.args[0]}",))]
 
-    engine.launch(_table(folder, secret), give_up)
+    engine.launch(_table(folder, secret), give_up, urgent={"urgent"})
     print(json.dumps(engine.holder), flush=True)
     for line in sys.stdin:
         command, *rest = json.loads(line)

@@ -40,7 +40,7 @@ _SETTINGS = {
 _LEAK_SECONDS = 1.0
 _LONGEST_LIFE_SECONDS = 3.0
 _FAILPOINT_SHARE = 0.3
-_CALM_SECONDS = 300.0
+_CALM_SECONDS = 900.0
 _PLACES = """
     commit.accept commit.alert_closed commit.assessed commit.beat commit.claim commit.close commit.decide commit.ended
     commit.join commit.learn commit.list_page commit.listed commit.located commit.revoked commit.start commit.take_up

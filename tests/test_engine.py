@@ -19,6 +19,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from responder import followup
 from responder.simulator.growth import grow
 from tests.postgres import database
 
@@ -263,3 +264,24 @@ def test_what_has_ended_can_be_forgotten_and_what_has_not_stays(place: Place) ->
     (place.folder / "go").touch()
     done = place.wait(lambda done: {"later", "slow ended"} <= set(done))
     assert Counter(done) == Counter(["w0", "w1", "w2", "slow began", "slow ended", "later"])
+
+
+def test_what_is_urgent_does_not_wait_for_what_is_not(place: Place) -> None:
+    """After a crash under load thousands of notices and looks wait; a key lives on behind each of them."""
+    process = place.process()
+    for number in range(16):  # as many as are taken from the queue at once
+        process.tell("enqueue", "slow", f"s{number}", [f"s{number}"], 0)
+    place.wait(lambda done: {f"s{number} began" for number in range(16)} <= set(done))
+    for number in range(60):
+        process.tell("enqueue", "work", f"w{number}", [f"w{number}"], 0)
+    process.tell("enqueue", "urgent", "urgent", ["urgent"], 0)
+    (place.folder / "go").touch()
+    done = place.wait(lambda done: {f"w{number}" for number in range(60)} | {"urgent"} <= set(done))
+    usual = [line for line in done if line == "urgent" or line.startswith("w")]
+    assert usual.index("urgent") < 16, "among those that are taken next"
+
+
+def test_what_we_call_urgent_exists() -> None:
+    """A name that nobody bears would go before nothing."""
+    house: Any = None
+    assert set(followup.table(house)) >= followup.URGENT
