@@ -135,7 +135,14 @@ def house(config: Settings, store: Any, engine: Any, ended: Any) -> Any:
         scanner=scanner(config),
         reach=Reach(as_installed, gitlab(config), _partners(config), as_app),
         accounts=accounts(config, store),
-        outbox=Outbox(store, mail, channels, config.public_url, now, config.notify.recipient_domains),
+        outbox=Outbox(
+            store,
+            mail,
+            channels,
+            public_url=None,  # no page of ours shows an incident: a link to it would lead a worried owner nowhere
+            clock=now,
+            recipient_domains=config.notify.recipient_domains,
+        ),
         policy=Policy(
             enforce=config.mode == "enforce",
             max_revokes_per_hour=config.policy.max_revokes_per_hour,

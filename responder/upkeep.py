@@ -74,14 +74,10 @@ def _take_up(house: House, day: int) -> Sequence[Task]:
 
     Named after the day: what is under way and takes long is not begun beside itself every hour.
     """
-    before, following = house.clock() - _SETTLED, list[Task]()
     with house.store.read() as tx:
-        ids = [id_ for state in (State.OPEN, State.CONTAINED) for id_ in incidents.recent(tx, _TAKEN_UP, state.value)]
-        records = [incidents.get(tx, id_) for id_ in ids]
-    for record in records:
-        if record.opened_at < before:
-            following += still_due(house, record, f"sweep{day}")
-    return following
+        some = incidents.under_way(tx, house.clock() - _SETTLED, _TAKEN_UP)
+        records = [incidents.get(tx, id_) for id_ in some]
+    return [task for record in records for task in still_due(house, record, f"sweep{day}")]
 
 
 def _look_for_room(house: House) -> Sequence[Task]:

@@ -267,6 +267,13 @@ def recent(tx: Transaction, limit: int, state: str | None = None) -> Sequence[st
     return tx.execute(query).scalars().all()
 
 
+def under_way(tx: Transaction, before: datetime, limit: int) -> Sequence[str]:
+    """Ids of some that are open or contained since before *before*: any, so that each has its turn some time."""
+    states = (State.OPEN.value, State.CONTAINED.value)
+    mine = sa.select(incidents.c.id).where(incidents.c.state.in_(states), incidents.c.opened_at < before)
+    return tx.execute(mine.order_by(sa.func.random()).limit(limit)).scalars().all()
+
+
 def load(tx: Transaction, id: str) -> Incident:  # noqa: A002
     """The whole incident, for people.
 
