@@ -5,8 +5,8 @@ what is over, `attest` logs the end of the audit record. Each runs once per slot
 of time, in whichever process comes first.
 """
 
-from collections.abc import Sequence
-from datetime import timedelta
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
 
 import structlog
 
@@ -15,7 +15,7 @@ from responder.engine import Task
 from responder.house import House
 from responder.respond import report_lockout, report_stuck, still_due
 from responder.ruling import tell_soon
-from responder.store import audit, deliveries, incidents, keys, retention
+from responder.store import Transaction, audit, deliveries, incidents, keys, retention
 
 log = structlog.get_logger(__name__)
 
@@ -24,8 +24,9 @@ _SETTLED = timedelta(hours=1)
 _TAKEN_UP = 500
 _LISTED_LATE = timedelta(days=3)
 """For so long a key that a list failed to show is waited for."""
-_LONGER = timedelta(days=1)
-"""A delivery is kept longer than its tasks: while it is there it is not taken in, and while they are, not started."""
+_LONGER = timedelta(minutes=11)
+"""A delivery is kept longer than its tasks, by a round of tidying: while it is there it is not taken in again, and
+while they are, it would not be started."""
 
 
 def sync(house: House, provider: str, account: str) -> Sequence[Task]:
@@ -102,12 +103,23 @@ def tidy(house: House) -> Sequence[Task]:
             report_stuck(house, tx, id_, why, always=True)
         deliveries.shred_before(tx, now - _SEALED_AT_MOST)
         deliveries.shred(tx, incidents.idle_deliveries(tx))
-        forgotten = retention.forget_deliveries(tx, now - policy.keep_work - _LONGER)
-        if policy.keep_incidents is not None:
-            forgotten += retention.forget_incidents(tx, now - policy.keep_incidents)
+    forgotten = _forget(house, retention.forget_deliveries, now - policy.keep_work - _LONGER)
+    if policy.keep_incidents is not None:
+        forgotten += _forget(house, retention.forget_incidents, now - policy.keep_incidents)
     if forgotten:
         log.info("rows_forgotten", count=forgotten)
     return [tell_soon(id_, "unopened") for id_ in unopened]
+
+
+def _forget(house: House, forget: Callable[[Transaction, datetime], int], before: datetime) -> int:
+    """All that is old enough, in transactions that keep no delivery waiting; how many."""
+    forgotten = 0
+    while True:
+        with house.store.begin("forget") as tx:
+            count = forget(tx, before)
+        forgotten += count
+        if count < retention.BATCH:
+            return forgotten
 
 
 def attest(house: House) -> Sequence[Task]:

@@ -65,7 +65,7 @@ def test_a_list_older_than_the_sighting_proves_no_absence(here: Beside) -> None:
     inventory = here.inventory()
     inventory.sync()
     here.wait(1)
-    here.vendor.faults.add(_LISTS, "status", status=503)
+    here.vendor.faults.add(_LISTS, "status", times=3, status=503)
     assert not inventory.refresh(here.now)
 
 
@@ -187,7 +187,7 @@ def test_a_fresh_list_that_cannot_be_had_is_unavailable(here: Beside) -> None:
     inventory.sync()
     known = inventory.key(key.id)
     assert known is not None
-    here.vendor.faults.add(_KEYS, "status", status=500)
+    here.vendor.faults.add(_KEYS, "status", times=3, status=500)
     with pytest.raises(Unavailable):
         inventory.listed_now(known)
 

@@ -65,7 +65,7 @@ def test_a_wrong_word_about_the_end_of_a_list_loses_no_key(
 @pytest.mark.parametrize(
     ("fault", "details"),
     [
-        ("status", {"status": 500, "skip": 1}),
+        ("status", {"status": 500, "skip": 1, "times": 3}),
         ("status", {"status": 401, "skip": 1}),
         ("cut_json", {"skip": 1}),
         ("cut_body", {"skip": 1}),
@@ -207,9 +207,25 @@ def test_a_key_that_is_gone_stays_so_when_asked_for(vendor: Vendor, inventory: I
     lost = inventory.key(key.id)
     assert lost is not None
     assert inventory.revive(lost) == lost
-    vendor.faults.add(_KEYS, "status", status=503)
+    vendor.faults.add(_KEYS, "status", times=3, status=503)
     with pytest.raises(Unavailable):
         inventory.revive(lost)
+
+
+def test_a_list_is_whole_although_every_page_failed_once(vendor: Vendor, inventory: Inventory) -> None:
+    """Of thousands of pages some always meet a gateway that has just lost its server."""
+    grown = [vendor.add_key(f"key {number}") for number in range(220)]
+    for page in range(3):
+        vendor.faults.add(_KEYS, "status", skip=page, status=502)
+    assert inventory.sync()
+    assert {key.id for key in inventory.every()} >= {key.id for key in grown}
+
+
+def test_who_asks_us_to_wait_is_not_asked_again_at_once(vendor: Vendor, inventory: Inventory) -> None:
+    """A 503 with ``Retry-After`` is a wish, and not an accident."""
+    vendor.faults.add(_KEYS, "status", times=None, status=503, headers={"Retry-After": "30"})
+    assert not inventory.sync()
+    assert sum("/api_keys" in seen.path for seen in vendor.journal) == 1
 
 
 def test_the_address_of_an_admin_keys_owner_is_asked_for_once_a_list(vendor: Vendor, inventory: Inventory) -> None:

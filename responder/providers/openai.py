@@ -25,6 +25,7 @@ from responder.outbound import Answer, Door, error_code, segment
 _MAGIC = "T3Blbk" + "FJ"  # base64 of the vendor's name, in every key of theirs
 _PAGE = 100
 _MOST_PAGES = 10_000
+_AGAIN = 2
 _PROBE_CAP = 1024 * 1024
 
 
@@ -189,7 +190,7 @@ class OpenAI:
             query: dict[str, str | int] = {**params, "limit": _PAGE}
             if cursor is not None:
                 query["after"] = cursor
-            content, _answer = self._door.read(what, "GET", path, headers=self._headers, params=query)
+            content = self._read(what, path, query)
             items = content.get("data") if isinstance(content, dict) else None
             if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
                 raise Unavailable(self.provider, what, "unexpected body")
@@ -206,6 +207,16 @@ class OpenAI:
             cursor = last
         raise Unavailable(self.provider, what, "a list without end")
 
+    def _read(self, what: str, path: str, query: Mapping[str, str | int] | None = None) -> Any:  # noqa: ANN401 -- JSON
+        """What is read for a list; a 5xx is asked again at once: one of thousands must not end the whole list."""
+        for _ in range(_AGAIN):
+            try:
+                return self._door.read(what, "GET", path, headers=self._headers, params=query)[0]
+            except Unavailable as error:
+                if not error.why.startswith("status 5") or error.retry_after_seconds is not None:
+                    raise
+        return self._door.read(what, "GET", path, headers=self._headers, params=query)[0]
+
     def _project_key(self, item: Mapping[str, Any], project: str, project_name: str | None) -> KnownKey:
         kind = KeyKind.SERVICE_ACCOUNT if _part(item, "owner").get("type") == "service_account" else KeyKind.PROJECT
         return self._key(item, kind, _owner(_part(item, "owner")), project, project_name)
@@ -221,9 +232,7 @@ class OpenAI:
     def _email(self, user: str) -> str | None:
         """The address of a user: the admin-key list alone does not tell it."""
         try:
-            content, _ = self._door.read(
-                "openai.get_user", "GET", f"/organization/users/{segment(user)}", headers=self._headers
-            )
+            content = self._read("openai.get_user", f"/organization/users/{segment(user)}")
         except Refused:
             return None
         return _text(content, "email") or None

@@ -9,7 +9,8 @@ from responder.core.incident import State
 from responder.store import Transaction
 from responder.store.tables import damages, deliveries, events, incidents, notices, redeliveries, sightings
 
-_BATCH = 2000
+BATCH = 500
+"""At most so many are forgotten in one transaction."""
 
 
 def forget_deliveries(tx: Transaction, before: datetime) -> int:
@@ -23,7 +24,7 @@ def forget_deliveries(tx: Transaction, before: datetime) -> int:
         .where(incidents.c.state != State.CLOSED.value)
     )
     ended = sa.select(deliveries.c.id).where(deliveries.c.ended_at < before, deliveries.c.id.not_in(needed))
-    ids = tx.execute(ended.limit(_BATCH)).scalars().all()
+    ids = tx.execute(ended.limit(BATCH)).scalars().all()
     tx.execute(sa.delete(redeliveries).where(redeliveries.c.at < before))
     _forget_about(tx, ids)
     tx.execute(sa.delete(deliveries).where(deliveries.c.id.in_(ids)))
@@ -33,7 +34,7 @@ def forget_deliveries(tx: Transaction, before: datetime) -> int:
 def forget_incidents(tx: Transaction, before: datetime) -> int:
     """Forget incidents that were closed before *before*, with all that was noted about them."""
     closed = sa.select(incidents.c.id).where(incidents.c.state == State.CLOSED.value, incidents.c.closed_at < before)
-    ids = tx.execute(closed.limit(_BATCH)).scalars().all()
+    ids = tx.execute(closed.limit(BATCH)).scalars().all()
     _forget_about(tx, ids)
     for table in (sightings, damages):
         tx.execute(sa.delete(table).where(table.c.incident_id.in_(ids)))
