@@ -26,6 +26,7 @@ _MAGIC = "T3Blbk" + "FJ"  # base64 of the vendor's name, in every key of theirs
 _PAGE = 100
 _MOST_PAGES = 10_000
 _AGAIN = 2
+"""A list of everything is thousands of calls: one that meets a gateway without a server must not end it."""
 _PROBE_CAP = 1024 * 1024
 
 
@@ -64,15 +65,16 @@ class OpenAI:
         """
         emails: dict[str, str | None] = {}
         self._emails = emails
-        for projects in self._pages("openai.list_projects", "/organization/projects", {"include_archived": "false"}):
+        projects_path, alive = "/organization/projects", {"include_archived": "false"}
+        for projects in self._pages("openai.list_projects", projects_path, alive, _AGAIN):
             for project in projects:
                 id_, name = _text(project, "id"), _text(project, "name") or None
                 if not id_:
                     raise Unavailable(self.provider, "openai.list_projects", "unexpected body")
-                for page in self._project_pages(id_):
+                for page in self._project_pages(id_, _AGAIN):
                     yield [self._project_key(item, id_, name) for item in page]
         try:
-            for page in self._pages("openai.list_admin_keys", "/organization/admin_api_keys", {}):
+            for page in self._pages("openai.list_admin_keys", "/organization/admin_api_keys", {}, _AGAIN):
                 yield [self._admin(item, emails) for item in page]
         except Refused as error:
             if error.status not in (403, 404):  # not every admin key may see the admin keys
@@ -175,11 +177,13 @@ class OpenAI:
             return Verdict(Liveness.UNKNOWN, error.why, retry_after_seconds=error.retry_after_seconds)
         return _verdict(answer, kind)
 
-    def _project_pages(self, project: str) -> Iterator[Sequence[Mapping[str, Any]]]:
+    def _project_pages(self, project: str, again: int = 0) -> Iterator[Sequence[Mapping[str, Any]]]:
         path = f"/organization/projects/{segment(project)}/api_keys"
-        return self._pages("openai.list_keys", path, {"owner_project_access": "any"})
+        return self._pages("openai.list_keys", path, {"owner_project_access": "any"}, again)
 
-    def _pages(self, what: str, path: str, params: Mapping[str, str]) -> Iterator[Sequence[Mapping[str, Any]]]:
+    def _pages(
+        self, what: str, path: str, params: Mapping[str, str], again: int = 0
+    ) -> Iterator[Sequence[Mapping[str, Any]]]:
         """Follow ``after`` until ``has_more`` is false; a list that goes in circles is no list.
 
         A full page that claims to be the last is not believed before the one after it was asked for.
@@ -190,7 +194,7 @@ class OpenAI:
             query: dict[str, str | int] = {**params, "limit": _PAGE}
             if cursor is not None:
                 query["after"] = cursor
-            content = self._read(what, path, query)
+            content = self._read(what, path, query, again)
             items = content.get("data") if isinstance(content, dict) else None
             if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
                 raise Unavailable(self.provider, what, "unexpected body")
@@ -207,9 +211,9 @@ class OpenAI:
             cursor = last
         raise Unavailable(self.provider, what, "a list without end")
 
-    def _read(self, what: str, path: str, query: Mapping[str, str | int] | None = None) -> Any:  # noqa: ANN401 -- JSON
-        """What is read for a list; a 5xx is asked again at once: one of thousands must not end the whole list."""
-        for _ in range(_AGAIN):
+    def _read(self, what: str, path: str, query: Mapping[str, str | int], again: int) -> Any:  # noqa: ANN401 -- JSON
+        """What is read for a list; where it meets a 5xx it is asked for *again* at once, so many times."""
+        for _ in range(again):
             try:
                 return self._door.read(what, "GET", path, headers=self._headers, params=query)[0]
             except Unavailable as error:
@@ -232,7 +236,7 @@ class OpenAI:
     def _email(self, user: str) -> str | None:
         """The address of a user: the admin-key list alone does not tell it."""
         try:
-            content = self._read("openai.get_user", f"/organization/users/{segment(user)}")
+            content = self._read("openai.get_user", f"/organization/users/{segment(user)}", {}, _AGAIN)
         except Refused:
             return None
         return _text(content, "email") or None
