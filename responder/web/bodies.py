@@ -57,5 +57,8 @@ class Bodies:
                 raise ServiceUnavailable
             self._left -= _PIECE
             g.held = g.get("held", 0) + _PIECE
-            body += request.stream.read(_PIECE)
+            piece = request.stream.read(_PIECE)
+            if not piece:  # whoever sent it has gone: what there is bears no signature
+                break
+            body += piece
         return bytes(body)

@@ -101,6 +101,20 @@ def test_large_bodies_that_never_end_fill_no_memory_and_keep_no_small_one_out(ho
     assert status(house.post(door, large, door.prove(large))) == 202, "what they held was given back"
 
 
+@pytest.mark.parametrize("length", [1000, MIB])
+def test_who_hangs_up_in_the_middle_of_a_body_costs_nothing(house: House, length: int) -> None:
+    """The one thread that listens must not go on reading where nothing will come."""
+    head = b"POST /hooks/github HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % length
+    for _ in range(4):  # whichever process gets it
+        with _connected(house.group) as one:
+            one.sendall(head + bytes(length // 2))
+            one.shutdown(socket.SHUT_WR)
+            assert status(_answer(one)) in (400, 401, status(_HUNG_UP))
+    body, door = dump(push()), house.doors["github"]
+    for _ in range(8):
+        assert status(house.post(door, body, door.prove(body))) == 202
+
+
 def _connected(group: Group) -> socket.socket:
     host, port = group.origin.removeprefix("http://").split(":")
     return socket.create_connection((host, int(port)), timeout=30)
