@@ -14,7 +14,8 @@ from werkzeug.exceptions import RequestEntityTooLarge, RequestTimeout, ServiceUn
 _SECONDS = 10.0  # GitHub and GitLab wait no longer either
 _SMALL = 64 * 1024
 _BUDGET = 64 * 1024 * 1024
-_PIECE = 256 * 1024
+_PIECE = 16 * 1024
+"""What a body may take before it has come: all connections together take less than the budget."""
 
 
 class Bodies:
@@ -55,10 +56,14 @@ class Bodies:
         while len(body) < length:
             if self._left < _PIECE:
                 raise ServiceUnavailable
-            self._left -= _PIECE
-            g.held = g.get("held", 0) + _PIECE
+            self._hold(_PIECE)
             piece = request.stream.read(_PIECE)
+            self._hold(len(piece) - _PIECE)
             if not piece:  # whoever sent it has gone: what there is bears no signature
                 break
             body += piece
         return bytes(body)
+
+    def _hold(self, size: int) -> None:
+        self._left -= size
+        g.held = g.get("held", 0) + size
