@@ -5,6 +5,7 @@ thread. Nothing is opened before the fork, and there is no control socket.
 """
 
 import json
+import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -36,7 +37,21 @@ class PlainLogger(Logger):  # type: ignore[misc]  # gunicorn has no types
 
 
 class PlainWorker(GeventWorker):  # type: ignore[misc]
-    """gunicorn's answers to what is no HTTP, in our one form of errors: its own repeat what was sent, and log it."""
+    """gunicorn's worker, with our one form of errors for what is no HTTP: its own repeat what was sent, and log it.
+
+    A connection ends with the request that has a large body, or one of unknown length: where it was answered before
+    all was read, gunicorn would read the rest, however much comes and for as long as it comes, and serve nobody else.
+    """
+
+    def handle_request(self, listener_name: object, req: Any, sock: Any, addr: object) -> None:  # noqa: ANN401 -- gunicorn's own signature
+        """Answer one request, and see off whoever has not sent all of a large one."""
+        if is_large := getattr(req.body.reader, "length", _SMALL + 1) > _SMALL:  # what is chunked has none
+            req.force_close()
+        try:
+            super().handle_request(listener_name, req, sock, addr)
+        finally:
+            if is_large:
+                _see_off(sock)
 
     def handle_error(self, req: object, client: Any, addr: object, exc: BaseException) -> None:  # noqa: ANN401, ARG002 -- gunicorn's own signature
         """Refuse a request that could not be read."""
@@ -53,6 +68,16 @@ _REFUSALS: Sequence[tuple[type[Exception], tuple[int, str]]] = (
     (errors.ParseException, (400, "Bad Request")),
 )
 _BUG = (500, "Internal Server Error")
+_LAST_SECONDS = 2.0
+_SMALL = _PIECE = 64 * 1024
+
+
+def _see_off(sock: Any) -> None:  # noqa: ANN401 -- gevent has no types
+    """Let whoever is still sending hear the answer: closed on bytes that nobody read, a connection takes it back."""
+    with gevent.Timeout(_LAST_SECONDS, False), suppress(OSError):
+        sock.shutdown(socket.SHUT_WR)
+        while sock.recv(_PIECE):
+            gevent.sleep(0)  # recv waits only where nothing has come, and lets nobody else go on otherwise
 
 
 class _Application(BaseApplication):  # type: ignore[misc]

@@ -1,6 +1,8 @@
 """What a stranger can cost: neither a place in the queue nor memory."""
 
 import socket
+import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -113,6 +115,28 @@ def test_who_hangs_up_in_the_middle_of_a_body_costs_nothing(house: House, length
     body, door = dump(push()), house.doors["github"]
     for _ in range(8):
         assert status(house.post(door, body, door.prove(body))) == 202
+
+
+def test_who_goes_on_sending_after_the_answer_keeps_nobody_waiting(house: House) -> None:
+    """A terabyte was announced, and refused: to read it in the one thread that listens would be the end of that."""
+    head = b"POST /hooks/github HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000000000\r\n\r\n"
+    stop = threading.Event()
+
+    def send_on(one: socket.socket) -> None:
+        with suppress(OSError):
+            one.sendall(head)
+            while not stop.is_set():
+                one.sendall(bytes(MIB))
+
+    with ExitStack() as stack, ThreadPoolExecutor(6) as pool:
+        stack.callback(stop.set)
+        for _ in range(6):  # both processes have theirs
+            pool.submit(send_on, stack.enter_context(_connected(house.group)))
+        time.sleep(0.5)
+        body, door = dump(push()), house.doors["github"]
+        began = time.monotonic()
+        assert [status(house.post(door, body, door.prove(body))) for _ in range(10)] == [202] * 10
+        assert time.monotonic() - began < 10
 
 
 def _connected(group: Group) -> socket.socket:
