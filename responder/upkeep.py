@@ -5,6 +5,7 @@ what is over, `attest` logs the end of the audit record. Each runs once per slot
 of time, in whichever process comes first.
 """
 
+import time
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
@@ -22,11 +23,12 @@ log = structlog.get_logger(__name__)
 _SEALED_AT_MOST = timedelta(hours=72)
 _SETTLED = timedelta(hours=1)
 _TAKEN_UP = 500
+_BREATH_SECONDS = 0.005
 _LISTED_LATE = timedelta(days=3)
 """For so long a key that a list failed to show is waited for."""
 _LONGER = timedelta(minutes=11)
-"""A delivery is kept longer than its tasks, by a round of tidying: while it is there it is not taken in again, and
-while they are, it would not be started."""
+"""A delivery is kept longer than its tasks, which are forgotten right before each round of tidying: while it is
+there, it is not taken in again, and while they are, it would not be started."""
 
 
 def sync(house: House, provider: str, account: str) -> Sequence[Task]:
@@ -120,6 +122,7 @@ def _forget(house: House, forget: Callable[[Transaction, datetime], int], before
         forgotten += count
         if count < retention.BATCH:
             return forgotten
+        time.sleep(_BREATH_SECONDS)
 
 
 def attest(house: House) -> Sequence[Task]:

@@ -140,14 +140,15 @@ class Worker:
             self._once(Task("catch_up", f"catch_up:{slot if slot > self._began // every else self.engine.holder}"))
         self._once(Task("sweep", f"sweep:{seconds // 60}"))
         self._once(Task("attest", f"attest:{seconds // 86400}"))
-        if self._once(Task("tidy", f"tidy:{seconds // 600}")):
-            self.engine.purge(timedelta(days=self._config.retention.days))
+        self._once(
+            Task("tidy", f"tidy:{seconds // 600}"),
+            lambda: self.engine.purge(timedelta(days=self._config.retention.days)),
+        )
 
-    def _once(self, task: Task) -> bool:
-        """Enqueue a scheduled task, unless this process has done so for this slot."""
+    def _once(self, task: Task, before: Callable[[], object] = lambda: None) -> None:
+        """Enqueue a scheduled task, unless this process has done so for this slot; *before* that something else."""
         name = task.key.rpartition(":")[0]
-        if self._slots.get(name) == task.key:
-            return False
-        self.engine.enqueue(task)
-        self._slots[name] = task.key
-        return True
+        if self._slots.get(name) != task.key:
+            before()
+            self.engine.enqueue(task)
+            self._slots[name] = task.key

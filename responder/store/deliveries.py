@@ -106,6 +106,8 @@ def accept(tx: Transaction, delivery: Delivery, quotas: Sequence[Quota] = ()) ->
 
 def accept_all(tx: Transaction, some: Sequence[Delivery]) -> Collection[str]:
     """Write *some* down; the ids of those that were not here already."""
+    if not some:
+        return set()
     rows = [
         {
             "id": one.id,
