@@ -24,6 +24,7 @@ _BUSY_SECONDS = 5
 _FIRST_NAP_SECONDS, _LONGEST_NAP_SECONDS = 0.0005, 0.001
 FLOOR_BYTES = 64 * 1024 * 1024
 """With less free on its disk nothing new is taken in, so that what was taken in can be brought to its end."""
+_CACHE_KIBIBYTES = 512  # of each connection, of which there are many; the system keeps the file in memory as it is
 _POOL_SECONDS = 3  # for a connection, so that a delivery is refused before GitHub gives up at ten
 
 
@@ -238,6 +239,7 @@ def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
         "synchronous=FULL",
         "secure_delete=ON",
         "foreign_keys=ON",
+        f"cache_size=-{_CACHE_KIBIBYTES}",
         f"busy_timeout={_BUSY_SECONDS * 1000}",
     ):
         connection.execute(f"PRAGMA {pragma}").close()

@@ -158,7 +158,7 @@ def test_a_list_that_breaks_off_takes_no_key_for_gone(person: Person, openai: Op
     """What was known stays, and the exit code says that it was not confirmed."""
     key = openai.add_key("still there")
     person.run("sync")
-    openai.faults.add("GET /v1/organization/projects/", "status", status=500)
+    openai.faults.add("GET /v1/organization/projects/", "status", times=3, status=500)
     result = person.run("sync")
     assert result.exit_code == 1
     assert "the list is not complete" in result.stderr
