@@ -272,12 +272,12 @@ def test_a_key_that_nobody_was_proved_to_own_is_not_asked_about(scene: Scene) ->
 def test_a_leak_is_written_up_with_what_the_thief_did(world: World, make_group: Callable[..., Group]) -> None:
     """With real processes, after the owner was told and the incident is closed; the audit log may not be read."""
     key = world.openai.add_key("leaked", owner=world.openai.add_user("Ada", "ada@acme.example"))
-    world.openai.use(key, 12, model="dear", input_tokens=12_000, output_tokens=2400)
     world.openai.faults.add(AUDIT, "status", times=None, status=404)
     world.openai.latency_seconds = 0.01
     group = make_group(world, RESPONDER_OPENAI__CALLS_PER_SECOND="500").start("serve").wait_until_ready()
     answer = group.client.post("/v1/reports", json={"token": key.value})
     assert answer.status_code == 202
+    world.openai.use(key, 12, model="dear", input_tokens=12_000, output_tokens=2400)  # never in a minute before
     incident = group.closed(key.id)
     told: Any = eventually(lambda: group.incident_of(key.id).get("damage"), "the report")
     assert told["preliminary"] is True

@@ -10,7 +10,7 @@ pytestmark = pytest.mark.timeout(900)
 
 
 @pytest.mark.parametrize(
-    ("on_postgres", "kills", "seed"), [(False, 35, 11), (True, 15, 12)], ids=["sqlite", "postgres"]
+    ("on_postgres", "kills", "seed"), [(False, 25, 11), (True, 25, 12)], ids=["sqlite", "postgres"]
 )
 def test_whatever_is_killed_everything_is_accounted_for(
     tmp_path: Path, on_postgres: bool, kills: int, seed: int
