@@ -89,6 +89,10 @@ class Door:
             timeout=httpx.Timeout(deadline_seconds, connect=3.0),
         )
 
+    def leave_alone(self, what: str, seconds: float) -> None:
+        """The service asked us to wait with the operation *what*, whoever of us wants it next."""
+        self._circuit.leave_alone(what, seconds)
+
     def close(self) -> None:
         """Close all connections."""
         self._client.close()

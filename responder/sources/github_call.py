@@ -89,6 +89,8 @@ class Caller:
             self._closed_until = self._clock() + limit
             raise Unavailable("github", what, "rate limit", limit)
         if answer.status >= 500 or answer.status in (304, 408, 425, 429):
+            if method != "GET" and answer.retry_after_seconds:  # whoever asks next; reading has no time to lose
+                self._door.leave_alone(what, answer.retry_after_seconds)
             raise Unavailable("github", what, f"status {answer.status}", answer.retry_after_seconds)
         if answer.status >= 400:
             raise Refused("github", what, answer.status)
