@@ -49,13 +49,12 @@ log = structlog.get_logger(__name__)
 
 DEAD_IN_A_ROW = 3
 """So many answers one after another must say "dead" before it is believed: deletions spread slowly."""
+URGENT = frozenset({"contain", "act", "revoke"})
+"""What a proved key lives on for as long as it waits; looks are not among them, of which a flood makes thousands."""
+
 LOOK_SECONDS = 1.0
 _PROOFS = frozenset(evidence.word for evidence in Evidence if evidence.proof)
 _FRESH_ENOUGH = timedelta(seconds=30)
-
-
-URGENT = frozenset({"contain", "act", "revoke"})
-"""What a proved key lives on for as long as it waits; looks are not among them, of which a flood makes thousands."""
 
 
 def table(house: House) -> Mapping[str, Callable[..., Sequence[Task]]]:
