@@ -7,7 +7,9 @@ like a secret, or is one we were configured with, is taken out of it.
 import logging
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from typing import TextIO
 
 import structlog
 
@@ -31,13 +33,35 @@ def redact(text: str, known: Iterable[str] = ()) -> str:
     return _CONTROLS.sub(lambda c: f"\\u{ord(c.group()):04x}", _SECRETS.sub("[redacted]", text))
 
 
+_RENDER: Sequence[structlog.typing.Processor] = (
+    structlog.processors.format_exc_info,
+    structlog.processors.JSONRenderer(sort_keys=True),
+)
+
+
 class _Redacting(structlog.stdlib.ProcessorFormatter):
-    """The one formatter of the process: JSON, then redaction of the finished line."""
+    """Everybody else's lines: JSON, then redaction of the finished line."""
 
     known: tuple[str, ...] = ()
 
     def format(self, record: logging.LogRecord) -> str:
         return redact(super().format(record), self.known)
+
+
+class _Own:
+    """Our lines, as they leave structlog; past the standard library, which takes longer than all the rest of one."""
+
+    def __init__(self, stream: TextIO, name: str) -> None:
+        self.name = name
+        self._stream = stream
+
+    def msg(self, line: str) -> None:
+        """Write one; that it cannot be written is nobody's fault who logs."""
+        with suppress(OSError, ValueError):
+            self._stream.write(line + "\n")
+            self._stream.flush()
+
+    debug = info = warning = error = critical = msg
 
 
 def configure(known: Iterable[str] = (), level: int = logging.INFO) -> None:
@@ -53,20 +77,18 @@ def configure(known: Iterable[str] = (), level: int = logging.INFO) -> None:
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
+    known = tuple(known)
     structlog.configure(
-        processors=[*stamps, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
-        logger_factory=structlog.stdlib.LoggerFactory(),
+        processors=[*stamps, *_RENDER, lambda _logger, _method, line: redact(str(line), known)],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=lambda name="responder": _Own(sys.stderr, name),
         cache_logger_on_first_use=False,
     )
     formatter = _Redacting(
         foreign_pre_chain=[*stamps, structlog.stdlib.PositionalArgumentsFormatter()],
-        processors=[
-            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-            structlog.processors.format_exc_info,
-            structlog.processors.JSONRenderer(sort_keys=True),
-        ],
+        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *_RENDER],
     )
-    formatter.known = tuple(known)
+    formatter.known = known
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(formatter)
     for name in (None, "dbos"):  # the engine would add a handler of its own to a logger without one
