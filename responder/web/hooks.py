@@ -10,6 +10,7 @@ from urllib.parse import parse_qs
 
 import structlog
 from flask import Blueprint, Response, jsonify, request
+from werkzeug.datastructures import Headers
 
 from responder.core.errors import Malformed
 from responder.core.token import scrub
@@ -42,11 +43,11 @@ def blueprint(receiver: "Receiver") -> Blueprint:
     def github() -> tuple[Response, int] | Response:
         if not receiver.github_secrets:
             return problem(404, "Not Found", "No webhook secret is configured.")
-        body = receiver.bodies.read(LARGEST_BODY)
-        if not is_signed(request.headers.get("X-Hub-Signature-256"), body, receiver.github_secrets):
+        body, headers = receiver.bodies.read(LARGEST_BODY), request.headers
+        if not is_signed(headers.get("X-Hub-Signature-256"), body, receiver.github_secrets):
             log.warning("signature_refused", route="/hooks/github")
             return problem(401, "Unauthorized", "The signature is missing or wrong.")
-        guid, event = request.headers.get("X-GitHub-Delivery", ""), request.headers.get("X-GitHub-Event", "")
+        guid, event = headers.get("X-GitHub-Delivery", ""), headers.get("X-GitHub-Event", "")
         if not GUID.match(guid) or scrub(guid) != guid:  # it is not signed, and names a row
             raise Malformed("X-GitHub-Delivery must be there.")
         if not EVENT.match(event):
@@ -60,17 +61,17 @@ def blueprint(receiver: "Receiver") -> Blueprint:
         told = table[door].told(payload)
         digest = hashlib.sha256(body).hexdigest()[:16]  # the id is not signed: it may not shadow another body
         delivery = Delivery(f"gh_{guid}_{digest}", door, told.lane, told.refs, receiver.clock())
-        new = receiver.inbox.accept(delivery, came=_came(told))
+        new = receiver.inbox.accept(delivery, came=_came(told, headers))
         log.info("delivery_accepted", delivery=delivery.id, github_event=event, new=new)
         return jsonify(delivery=guid), 202
 
     return routes
 
 
-def _came(told: Told) -> Came:
+def _came(told: Told, headers: Headers) -> Came:
     """Where it came from: the repository is signed, the webhook's numbers are not, and lead to questions only."""
-    kind = request.headers.get("X-GitHub-Hook-Installation-Target-Type", "")
-    numbers = [request.headers.get(f"X-GitHub-Hook-{name}", "") for name in ("ID", "Installation-Target-ID")]
+    kind = headers.get("X-GitHub-Hook-Installation-Target-Type", "")
+    numbers = [headers.get(f"X-GitHub-Hook-{name}", "") for name in ("ID", "Installation-Target-ID")]
     repository = told.refs["repository"]
     whole = all(one.isascii() and one.isdigit() and len(one) < 19 and int(one) > 0 for one in numbers)
     hook = Hook(kind, int(numbers[1]), int(numbers[0])) if whole and kind in HOOK_KINDS else None

@@ -53,9 +53,10 @@ def handle(app: Flask) -> None:
 def check_framing() -> Response | None:
     """A body has a declared length and no encoding: anything else could be cut or grow behind our back."""
     if request.method in ("POST", "PUT", "PATCH"):
-        if request.content_length is None or request.headers.get("Transfer-Encoding"):
+        headers = request.headers
+        if request.content_length is None or headers.get("Transfer-Encoding"):
             return problem(411, "Length Required", "Send a Content-Length.")
-        if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+        if headers.get("Content-Encoding", "identity").lower() != "identity":
             return problem(415, "Unsupported Media Type", "Send the body without a Content-Encoding.")
     return None
 
