@@ -18,8 +18,8 @@ _RING, _NUDGE = b"!", b"."
 _MOST_READ = 65536
 
 
-def ring(path: Path) -> None:
-    """Say that a delivery has arrived; if nobody is there to hear it, the sweep will find it."""
+def ring(path: Path, times: int = 1) -> None:
+    """Say that so many deliveries have arrived; if nobody is there to hear it, the sweep will find them."""
     try:
         bell = os.open(path, os.O_WRONLY | os.O_NONBLOCK)
     except OSError as error:
@@ -28,7 +28,7 @@ def ring(path: Path) -> None:
         return
     try:
         with suppress(BlockingIOError, BrokenPipeError):  # full of rings, or nobody is there any more
-            os.write(bell, _RING)
+            os.write(bell, times * _RING)
     finally:
         os.close(bell)
 

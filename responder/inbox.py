@@ -2,13 +2,13 @@
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 
 from responder.bell import ring
-from responder.store import Store, StoreUnavailable, deliveries, origins
+from responder.store import Store, StoreUnavailable, Transaction, deliveries, origins
 from responder.store.deliveries import ARRIVALS, Crowded, Delivery, Quota
 from responder.store.origins import Came, Hook
 
@@ -53,10 +53,6 @@ class Inbox:
             StoreUnavailable: it is not on disk, and must not be acknowledged.
             Crowded: its lane has used up one of *quotas*; it is not on disk.
         """
-        if not self._store.has_room():
-            raise StoreUnavailable("disk nearly full")
-        if not self._store.is_there():
-            raise StoreUnavailable("database missing")
         mine = _Waiting(delivery, came)
         if quotas:  # it may have to be undone, by itself
             self._write(lambda: [mine], quotas)
@@ -68,8 +64,6 @@ class Inbox:
                     self._write(self._take)
         if mine.error is not None:
             raise mine.error
-        if self._store.is_sqlite:
-            ring(self._bell)
         return mine.new
 
     def _take(self) -> Sequence[_Waiting]:
@@ -83,22 +77,11 @@ class Inbox:
         It is asked once the database lets us write: who came while we waited for that comes along.
         """
         together: Sequence[_Waiting] = ()
-        noted: dict[Hook | int, datetime] = {}
         try:
+            self._check_disk()
             with self._store.begin("accept") as tx:
                 together = take()
-                if quotas:
-                    new = {one.delivery.id for one in together if deliveries.accept(tx, one.delivery, quotas)}
-                else:
-                    new = set(deliveries.accept_all(tx, [one.delivery for one in together]))
-                for one in sorted(
-                    together, key=lambda one: repr(one.came)
-                ):  # so, two processes never wait for each other
-                    at = one.delivery.received_at
-                    if (news := self._news(one.came, at)) is not None:
-                        origins.note(tx, news, at)
-                        noted |= {what: at for what in (news.hook, news.repository) if what is not None}
-                self._store.notify(tx, ARRIVALS)
+                new, noted = self._put(tx, together, quotas)
         except (StoreUnavailable, Crowded) as error:
             together = [*together, *take()]  # who came meanwhile would wait as long again, and has ten seconds
             for one in together:
@@ -108,9 +91,34 @@ class Inbox:
             for one in together:
                 one.new, one.error = one.delivery.id in new, None
                 new.discard(one.delivery.id)  # sent twice at once, it is new once
+            if self._store.is_sqlite:
+                ring(self._bell, len(together))
         finally:  # whatever it was, those that are not known to be on disk are not acknowledged
             for one in together:
                 one.over = True
+
+    def _check_disk(self) -> None:
+        if not self._store.has_room():
+            raise StoreUnavailable("disk nearly full")
+        if not self._store.is_there():
+            raise StoreUnavailable("database missing")
+
+    def _put(
+        self, tx: Transaction, together: Sequence[_Waiting], quotas: Sequence[Quota]
+    ) -> tuple[set[str], Mapping[Hook | int, datetime]]:
+        """Put *together* into the database; the ids of what is new, and which origins were noted when."""
+        if quotas:
+            new = {one.delivery.id for one in together if deliveries.accept(tx, one.delivery, quotas)}
+        else:
+            new = set(deliveries.accept_all(tx, [one.delivery for one in together]))
+        noted: dict[Hook | int, datetime] = {}
+        for one in sorted(together, key=lambda one: repr(one.came)):  # so, two processes never wait for each other
+            at = one.delivery.received_at
+            if (news := self._news(one.came, at)) is not None:
+                origins.note(tx, news, at)
+                noted |= {what: at for what in (news.hook, news.repository) if what is not None}
+        self._store.notify(tx, ARRIVALS)
+        return new, noted
 
     def _news(self, came: Came | None, now: datetime) -> Came | None:
         """What of it was not noted for an hour; None if nothing."""
