@@ -1,8 +1,9 @@
 """What the house does by the clock, whether or not anybody told of a leak.
 
-`sync` lists the keys, `sweep` sends what should have been sent, `tidy` forgets
-what is over, `attest` logs the end of the audit record. Each runs once per slot
-of time, in whichever process comes first.
+`sync` lists the keys, `sweep` sends what should have been sent, `take_up` goes on
+with what should have been gone on with, `tidy` forgets what is over, `attest`
+logs the end of the audit record. Each runs once per slot of time, in whichever
+process comes first.
 """
 
 import time
@@ -68,19 +69,18 @@ def sweep(house: House) -> Sequence[Task]:
             with house.store.begin("control") as tx:
                 why = f"Tokens cannot be checked, so leaks are held instead of revoked: {problem}."
                 report_stuck(house, tx, about, why, always=True)
-    following += [tell_soon(about, f"sweep{slot}") for about in house.outbox.overdue()]
-    return [*following, *_take_up(house, slot // 1440)] if slot % 60 == 0 else following
+    return [*following, *(tell_soon(about, f"sweep{slot}") for about in house.outbox.overdue())]
 
 
-def _take_up(house: House, day: int) -> Sequence[Task]:
+def take_up(house: House) -> Sequence[Task]:
     """What incidents that are not over still need: a process may have died before it handed that on.
 
     Named after the day: what is under way and takes long is not begun beside itself every hour.
     """
+    now = house.clock()
     with house.store.read() as tx:
-        some = incidents.under_way(tx, house.clock() - _SETTLED, _TAKEN_UP)
-        records = [incidents.get(tx, id_) for id_ in some]
-    return [task for record in records for task in still_due(house, record, f"sweep{day}")]
+        records = [incidents.get(tx, id_) for id_ in incidents.under_way(tx, now - _SETTLED, _TAKEN_UP)]
+    return [task for record in records for task in still_due(house, record, f"taken-up{now:%Y%m%d}")]
 
 
 def _look_for_room(house: House) -> Sequence[Task]:
@@ -133,4 +133,4 @@ def attest(house: House) -> Sequence[Task]:
     return []
 
 
-TASKS = (sync, sweep, tidy, attest)
+TASKS = (sync, sweep, take_up, tidy, attest)

@@ -139,6 +139,7 @@ class Worker:
             slot = seconds // every  # whoever has just started does not wait for the next one: it may have been away
             self._once(Task("catch_up", f"catch_up:{slot if slot > self._began // every else self.engine.holder}"))
         self._once(Task("sweep", f"sweep:{seconds // 60}"))
+        self._once(Task("take_up", f"take_up:{seconds // 3600}"))
         self._once(Task("attest", f"attest:{seconds // 86400}"))
         self._once(
             Task("tidy", f"tidy:{seconds // 600}"),

@@ -255,6 +255,8 @@ class Cell:
                     self.runner.add(Task("sweep", f"sweep:{number}"))
                     gone = self.clock.monotonic - began
                     step = 60.0 if gone < 240.0 else 600.0 if gone < 2 * HOUR else 6 * HOUR
+                    if gone >= HOUR:
+                        self.runner.add(Task("take_up", f"take_up:{number}"))
                     if number % 5 == 0 or step > 60.0:
                         self.runner.add(Task("sync", f"sync:{number}", ("openai", "default")))
                     self.runner.run(min(step, end - self.clock.monotonic), self.check)

@@ -11,6 +11,7 @@ import pytest
 
 from responder import followup, respond
 from responder.core.notice import Topic
+from responder.engine import Task
 from responder.inbox import Inbox
 from responder.store import FLOOR_BYTES, Store, StoreUnavailable, retention
 from responder.store.deliveries import Delivery
@@ -157,3 +158,25 @@ def test_what_is_still_to_be_done_for_an_incident_that_was_forgotten_ends_quietl
     late = {"assess": (1, 0), "close": ("late", 0), "look": (1,), "remind": (1,), "revoke": (0,), "verify": (1,)}
     assert not any(list(table[name](incident.id, *args)) for name, args in late.items())
     assert cell.incident() is None
+
+
+class _Lost(Exception):
+    pass
+
+
+@pytest.mark.parametrize("tasks", range(1, 7))
+def test_what_an_incident_still_needs_is_found_without_the_engines_memory(make_cell: Make, tasks: int) -> None:
+    """Whatever was to follow is lost after so many tasks: what our own tables say is enough to go on."""
+    cell = make_cell()
+    cell.warm()
+    cell.report()
+
+    def lose(_task: Task) -> None:
+        if cell.runner.ran == tasks:
+            raise _Lost
+
+    with pytest.raises(_Lost):
+        cell.runner.run(HOUR, lose)
+    cell.runner = Runner(cell.clock, followup.table(cell.house), lambda t, e: respond.give_up(cell.house, t, e))
+    cell.run(3 * HOUR, until=cell.ended_right)
+    assert cell.ended_right()
