@@ -19,9 +19,9 @@ from responder.engine import Task
 from responder.house import House
 from responder.proof import Account
 from responder.providers import Ledger
-from responder.respond import pause
 from responder.store import damages, incidents
 from responder.store.incidents import Record
+from responder.trouble import pause
 
 log = structlog.get_logger(__name__)
 

@@ -1,59 +1,42 @@
-"""What comes after a key was asked to be revoked, a task each.
+"""What comes after a leak was first dealt with, a task each; `table` names them all.
 
 `revoke` finds out what became of a request, `look` asks again about a token that
-could not be decided, `verify` watches until the token is seen dead, `tell` sends
-notices, `close` closes the alerts and the incident.
+could not be decided, `remind` asks a person once more; `verification` watches
+until the token is seen dead, `closing` tells people and closes the incident.
 Beside them `assess.assess` asks what the dead key was used for; nothing waits for it.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from datetime import timedelta
 
 import structlog
 
-from responder import assess, gather, renewal, upkeep
+from responder import assess, closing, gather, renewal, upkeep, verification
 from responder.alerts import locate
 from responder.approval import act
 from responder.catch_up import catch_up
 from responder.challenge import challenge
-from responder.core.decision import Action, Disposition
+from responder.core.decision import Action
 from responder.core.errors import Refused, Unavailable
 from responder.core.incident import State
 from responder.core.key import KnownKey, Tier
-from responder.core.liveness import Liveness
-from responder.core.match import Evidence
 from responder.core.notice import Topic
 from responder.core.revocation import Outcome, Revocation
-from responder.core.sighting import Alert
 from responder.core.token import fingerprint
 from responder.engine import Plain, Task
 from responder.house import House
 from responder.proof import Account
-from responder.respond import (
-    ask_to_revoke,
-    contain,
-    deal_with,
-    pause,
-    record_answer,
-    remind_of,
-    report_lockout,
-    report_stuck,
-    still_due,
-)
+from responder.respond import ask_to_revoke, contain, deal_with, record_answer, remind_of, still_due
 from responder.ruling import GIVE_UP_AFTER, tell_soon
-from responder.store import Transaction, deliveries, incidents, notices, revocations
+from responder.store import Transaction, incidents, revocations
 from responder.store.incidents import Record
+from responder.trouble import pause, report_lockout, report_stuck
 
 log = structlog.get_logger(__name__)
 
-DEAD_IN_A_ROW = 3
-"""So many answers one after another must say "dead" before it is believed: deletions spread slowly."""
 URGENT = frozenset({"contain", "act", "revoke"})
 """What a proved key lives on for as long as it waits; looks are not among them, of which a flood makes thousands."""
 
-LOOK_SECONDS = 1.0
-_PROOFS = frozenset(evidence.word for evidence in Evidence if evidence.proof)
 _FRESH_ENOUGH = timedelta(seconds=30)
 
 
@@ -63,9 +46,9 @@ def table(house: House) -> Mapping[str, Callable[..., Sequence[Task]]]:
     follow_ups = (
         look,
         revoke,
-        verify,
-        tell,
-        close,
+        verification.verify,
+        closing.tell,
+        closing.close,
         remind,
         locate,
         challenge,
@@ -98,7 +81,7 @@ def _unless_forgotten(task: Callable[..., Sequence[Task]], name: str) -> Callabl
 
 def revoke(house: House, id_: str, attempt: int, cause: str = "") -> Sequence[Task]:
     """Find out what became of an intent, by reading first; ask again only if the key is still there."""
-    record, key, account = _of(house, id_)
+    record, key, account = gather.key_of(house, id_)
     if key is None or account is None:
         return []
     if record.revoked_at is not None or record.decision != Action.REVOKE:
@@ -213,155 +196,6 @@ def _give_up_looking(house: House, record: Record) -> Sequence[Task]:
     return [tell_soon(record.id, "lost"), *remind_of(house, record.id)]
 
 
-def verify(house: House, id_: str, number: int, cause: str = "") -> Sequence[Task]:
-    """See whether a revoked key is gone from the list and its token dead; often enough, it is confirmed."""
-    record, key, account = _of(house, id_)
-    if key is None or account is None or record.revoked_at is None:
-        return []
-    if record.dead_at is not None:
-        return [*still_due(house, record, "dead"), assess.first(id_)]
-    dead, row, wish = _watch(house, record, key, account)
-    now = house.clock()
-    late = now - record.revoked_at >= timedelta(seconds=house.policy.verify_seconds)
-    with house.store.begin("verified") as tx:
-        incidents.change(tx, id_, dead_in_a_row=row)
-        if row >= DEAD_IN_A_ROW:
-            incidents.change(tx, id_, dead_at=now)
-            incidents.note(tx, id_, "confirmed_dead", now, {"looks_in_a_row": row})
-        elif late and not incidents.noted(tx, id_, "still_alive" if dead is False else "not_confirmed"):
-            incidents.change(tx, id_, state=State.HELD.value)
-            incidents.note(tx, id_, "still_alive" if dead is False else "not_confirmed", now, {})
-            house.outbox.owe_security(tx, id_, Topic.STILL_ALIVE if dead is False else Topic.STUCK)
-    if row >= DEAD_IN_A_ROW:
-        log.info("confirmed_dead", incident=id_, key=key.id)
-        return [tell_soon(id_, "dead"), Task("close", f"close:{id_}:dead", (id_, "dead", 0)), assess.first(id_)]
-    if now - record.revoked_at >= GIVE_UP_AFTER:
-        return [tell_soon(id_, "unverified")]
-    wait = max(min(1.0 + number / 2, 600.0 if late else 60.0), wish)
-    following = [Task("verify", f"verify:{id_}:{cause}:{number + 1}", (id_, number + 1, cause), wait)]
-    following += report_lockout(house, account)
-    return [*following, tell_soon(id_, f"verify-{cause}-{number}")] if late else following
-
-
-def _watch(house: House, record: Record, key: KnownKey, account: Account) -> tuple[bool | None, int, float]:
-    """Look until it is not seen dead, or was so often enough; the last look, how many in a row, how long to wait."""
-    row = record.dead_in_a_row
-    while True:
-        dead, wish = _is_dead(house, record, key, account)
-        if not dead:
-            return dead, 0 if dead is False else row, wish
-        row += 1
-        if row >= DEAD_IN_A_ROW:
-            return True, row, wish
-        house.sleep(LOOK_SECONDS)
-
-
-def _is_dead(house: House, record: Record, key: KnownKey, account: Account) -> tuple[bool | None, float]:
-    """Whether the key is gone from the list and its token, while it can still be had, is dead; None: unknown.
-
-    Also for how many seconds the provider asked us to wait.
-    """
-    try:
-        if account.inventory.is_listed(key):
-            return False, 0.0
-        token = gather.recall(house, record)
-    except Refused as error:
-        log.warning("not_verified", incident=record.id, why=str(error))
-        return None, 0.0
-    except Unavailable as error:
-        log.warning("not_verified", incident=record.id, why=str(error))
-        return None, error.retry_after_seconds or 0.0
-    if token is None:
-        return True, 0.0
-    verdict = account.probe(token, key)
-    dead = {Liveness.DEAD: True, Liveness.LIVE: False}.get(verdict.liveness)
-    return dead, verdict.retry_after_seconds or 0.0
-
-
-def tell(house: House, about: str, cause: str, attempt: int) -> Sequence[Task]:
-    """Send the notices that are pending about an incident, or about a delivery that got stuck."""
-    pause = house.outbox.send(about, f"{cause}:{attempt}")
-    if pause is None:
-        return _close_if_done(house, about)
-    return [Task("tell", f"tell:{about}:{cause}:{attempt + 1}", (about, cause, attempt + 1), pause)]
-
-
-def close(house: House, id_: str, cause: str, attempt: int) -> Sequence[Task]:
-    """Close the alerts of a key that is dead, then the incident."""
-    with house.store.read() as tx:
-        record = incidents.get(tx, id_)
-    gone = record.disposition == Disposition.ALREADY_DEAD and record.evidence in _PROOFS
-    if record.dead_at is None and not gone:
-        return []  # a token that was merely called invalid closes no alert as revoked
-    again = Task("close", f"close:{id_}:{cause}:{attempt + 1}", (id_, cause, attempt + 1), pause(attempt + 2))
-    # Or two sightings would close the same alert at once, here or in another worker.
-    with house.locks.alone(record.fingerprint.digest), house.store.alone(f"close {id_}"):
-        with house.store.read() as tx:
-            alerts = incidents.open_alerts(tx, id_)
-        if alerts and house.stopped():
-            return [again]
-        wait = _close_alerts(house, id_, alerts)
-    if wait is not None:
-        return [replace(again, delay_seconds=max(again.delay_seconds, wait)), *_told_of_alert(house, record)]
-    return [*_close_if_done(house, id_), tell_soon(id_, f"close-{cause}"), assess.first(id_)]
-
-
-def _close_alerts(house: House, id_: str, alerts: Sequence[Alert]) -> float | None:
-    """Close alerts on GitHub, one after the other; after how many seconds to ask for the rest, or None for none."""
-    github = house.reach.github
-    if github is None or not house.policy.close_alerts:
-        return None
-    with house.store.read() as tx:
-        ours = incidents.noted(tx, id_, "revoked")
-    comment = f"Revoked by the secret-leak responder, incident {id_}; the key was seen dead."
-    if not ours:
-        comment = f"Checked by the secret-leak responder, incident {id_}: the key was already gone."
-    for alert in alerts:
-        where = {"alert": alert.number, "repository": alert.repository}
-        try:
-            github.close_alert(alert, comment)
-        except Unavailable as error:
-            log.warning("alert_not_closed", incident=id_, why=str(error), **where)
-            return error.retry_after_seconds or 0.0
-        except Refused as error:
-            with house.store.begin("alert_refused") as tx:
-                incidents.close_alert(tx, id_, alert, house.clock())
-                incidents.note(tx, id_, "alert_not_resolved", house.clock(), {**where, "why": str(error)})
-                house.outbox.owe_security(tx, id_, Topic.STUCK)
-            continue
-        with house.store.begin("alert_closed") as tx:
-            incidents.close_alert(tx, id_, alert, house.clock())
-            incidents.note(tx, id_, "alert_resolved", house.clock(), where)
-    return None
-
-
-def _told_of_alert(house: House, record: Record) -> Sequence[Task]:
-    """The security team hears of a dead key whose alert cannot be closed for long."""
-    if record.dead_at is None or house.clock() - record.dead_at < house.policy.page_after:
-        return []
-    with house.store.begin("alert_overdue") as tx:
-        owed = _owe_stuck(house, tx, record.id)
-    return [tell_soon(record.id, "alert_overdue")] if owed else []
-
-
-def _close_if_done(house: House, id_: str) -> Sequence[Task]:
-    """Close an incident whose key is dead, whose people know, and whose alerts are closed."""
-    if not id_.startswith("inc_"):
-        return []
-    with house.store.begin("close") as tx:
-        record = incidents.get(tx, id_)
-        alerts = incidents.open_alerts(tx, id_) if house.policy.close_alerts and house.reach.github else ()
-        if record.dead_at is None or record.state is State.CLOSED or alerts or notices.pending(tx, id_):
-            return []
-        ours = incidents.noted(tx, id_, "revoked")
-        disposition = Disposition.REVOKED if ours else Disposition.ALREADY_DEAD
-        incidents.change(tx, id_, state=State.CLOSED.value, disposition=disposition.value, closed_at=house.clock())
-        incidents.note(tx, id_, "closed", house.clock(), {"disposition": disposition.value})
-        deliveries.shred(tx, incidents.idle_deliveries(tx))
-    log.info("incident_closed", incident=id_, disposition=disposition.value)
-    return []
-
-
 def remind(house: House, id_: str, number: int) -> Sequence[Task]:
     """Ask once more about an incident that has waited for a person; nothing is ever deleted by waiting."""
     with house.store.begin("remind") as tx:
@@ -370,13 +204,3 @@ def remind(house: House, id_: str, number: int) -> Sequence[Task]:
             return []
         owed = house.outbox.owe_security(tx, id_, Topic.WAITING)
     return [tell_soon(id_, "waiting")] if owed else []
-
-
-def _of(house: House, id_: str) -> tuple[Record, KnownKey | None, Account | None]:
-    """An incident, the key it was proved to be, and the account of that key."""
-    with house.store.read() as tx:
-        record = incidents.get(tx, id_)
-    for account in house.accounts.get(record.provider, ()):
-        if account.provider.account == record.account and record.key_id is not None:
-            return record, account.inventory.key(record.key_id), account
-    return record, None, None

@@ -10,8 +10,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from responder.core.errors import Refused, Unavailable
+from responder.core.key import KnownKey
 from responder.core.token import Token, fingerprint
 from responder.house import House
+from responder.proof import Account
 from responder.scan import Scan
 from responder.seal import unseal
 from responder.sources import Material, Part, doors
@@ -91,3 +93,13 @@ def asker_of(house: House, record: Record) -> str:
         sightings = incidents.sightings_of(tx, record.id)
         first = deliveries.get(tx, sightings[0].delivery) if sightings else None
     return asker(first.lane) if first is not None else ""
+
+
+def key_of(house: House, id_: str) -> tuple[Record, KnownKey | None, Account | None]:
+    """An incident, the key it was proved to be, and the account of that key."""
+    with house.store.read() as tx:
+        record = incidents.get(tx, id_)
+    for account in house.accounts.get(record.provider, ()):
+        if account.provider.account == record.account and record.key_id is not None:
+            return record, account.inventory.key(record.key_id), account
+    return record, None, None

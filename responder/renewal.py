@@ -12,9 +12,9 @@ import structlog
 from responder.core.errors import Refused, Unavailable
 from responder.engine import Task
 from responder.house import House
-from responder.respond import report_stuck
 from responder.ruling import tell_soon
 from responder.store import deliveries, public_keys
+from responder.trouble import report_stuck
 
 log = structlog.get_logger(__name__)
 

@@ -15,9 +15,10 @@ import structlog
 from responder.core.incident import State
 from responder.engine import Task
 from responder.house import House
-from responder.respond import report_lockout, report_stuck, still_due
+from responder.respond import still_due
 from responder.ruling import tell_soon
 from responder.store import Transaction, audit, deliveries, incidents, keys, retention
+from responder.trouble import report_lockout, report_stuck
 
 log = structlog.get_logger(__name__)
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import structlog
 
-from responder import followup, log, metrics, respond, settings, trace
+from responder import followup, log, metrics, respond, settings, trace, trouble
 from responder.assembly import check_worker, engine_url, house, now
 from responder.core.token import mark
 from responder.engine import Engine, Task
@@ -39,7 +39,7 @@ class Worker:
         self._waiter = Waiter(self.store, config.data_dir, self.engine, _PLACES, respond.contain_now)
         self.house = house(config, self.store, self.engine, self._waiter.ended)
         self._table = followup.table(self.house)
-        self._give_up = lambda task, error: respond.give_up(self.house, task, error)
+        self._give_up = lambda task, error: trouble.give_up(self.house, task, error)
         self._beat = threading.Thread(target=self._beat_for_ever, name="heartbeat", daemon=True)
 
     def start(self) -> None:

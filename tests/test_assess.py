@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from responder import assess, followup
+from responder import assess, closing
 from responder.core.damage import Damage
 from responder.core.sighting import Sighting, Source
 from responder.engine import Task
@@ -247,7 +247,7 @@ def test_a_key_that_was_dead_when_we_were_told_is_asked_about_too(scene: Scene) 
         proof = {"evidence": "fingerprint", "disposition": "already_dead"}
         incidents.change(tx, scene.id, dead_at=None, state="closed", **proof)
     house = replace(scene.house, reach=Reach(None), policy=Policy(), stopped=lambda: False)
-    assert assess.first(scene.id) in followup.close(house, scene.id, "gone", 0)
+    assert assess.first(scene.id) in closing.close(house, scene.id, "gone", 0)
     scene.now = DEAD + timedelta(hours=5)
     scene.ask()
     assert scene.found.window.end == scene.now

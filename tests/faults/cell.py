@@ -15,7 +15,7 @@ import sqlalchemy as sa
 import structlog
 from werkzeug.wrappers import Request, Response
 
-from responder import followup, respond
+from responder import followup, respond, trouble
 from responder.core.incident import Incident
 from responder.core.notice import Notice, Topic
 from responder.core.token import Token, fingerprint
@@ -133,7 +133,7 @@ class Cell:
             "worker-1", self.store, control, mail or self.box, channels or self.pager, policy or Policy()
         )
         self.runner = Runner(
-            self.clock, followup.table(self.house), lambda t, error: respond.give_up(self.house, t, error)
+            self.clock, followup.table(self.house), lambda t, error: trouble.give_up(self.house, t, error)
         )
         self._slots = itertools.count()
 

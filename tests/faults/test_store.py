@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from responder import followup, respond
+from responder import followup, respond, trouble
 from responder.core.notice import Topic
 from responder.engine import Task
 from responder.inbox import Inbox
@@ -52,7 +52,7 @@ def test_an_old_copy_of_the_database_deletes_nothing_wrongly_and_tells_at_most_o
     cell.run(HOUR, until=cell.ended_right)
     assert cell.ended_right()
     restore(cell, tmp_path / "old.sqlite")
-    cell.runner = Runner(cell.clock, followup.table(cell.house), lambda t, e: respond.give_up(cell.house, t, e))
+    cell.runner = Runner(cell.clock, followup.table(cell.house), lambda t, e: trouble.give_up(cell.house, t, e))
     cell.runner.add(respond.contain_now("rep_one"))
     cell.report(name="again")
     cell.run(2 * HOUR)
@@ -67,7 +67,7 @@ def test_two_workers_on_one_delivery_delete_once_and_tell_once(make_cell: Make) 
     cell = make_cell()
     cell.warm()
     other = replace(cell.house, holder="worker-2", store=cell.open_store(), is_alive=lambda _holder: False)
-    second = Runner(cell.clock, followup.table(other), lambda t, e: respond.give_up(other, t, e))
+    second = Runner(cell.clock, followup.table(other), lambda t, e: trouble.give_up(other, t, e))
     second.add(respond.contain_now(cell.report()))
     for _ in range(60):
         cell.runner.run(1, cell.check)
@@ -177,6 +177,6 @@ def test_what_an_incident_still_needs_is_found_without_the_engines_memory(make_c
 
     with pytest.raises(_Lost):
         cell.runner.run(HOUR, lose)
-    cell.runner = Runner(cell.clock, followup.table(cell.house), lambda t, e: respond.give_up(cell.house, t, e))
+    cell.runner = Runner(cell.clock, followup.table(cell.house), lambda t, e: trouble.give_up(cell.house, t, e))
     cell.run(3 * HOUR, until=cell.ended_right)
     assert cell.ended_right()
