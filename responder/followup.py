@@ -7,7 +7,6 @@ Beside them `assess.assess` asks what the dead key was used for; nothing waits f
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import timedelta
 
 import structlog
 
@@ -36,8 +35,6 @@ log = structlog.get_logger(__name__)
 
 URGENT = frozenset({"contain", "act", "revoke"})
 """What a proved key lives on for as long as it waits; looks are not among them, of which a flood makes thousands."""
-
-_FRESH_ENOUGH = timedelta(seconds=30)
 
 
 def table(house: House) -> Mapping[str, Callable[..., Sequence[Task]]]:
