@@ -215,7 +215,8 @@ def end(tx: Transaction, id: str, outcome: str, now: datetime, *, failed: bool =
 
 def shred(tx: Transaction, ids: Sequence[str]) -> None:
     """Forget sealed bodies that nobody needs any more."""
-    tx.execute(sa.update(t).where(t.c.id.in_(ids)).values(sealed=None))
+    if ids:
+        tx.execute(sa.update(t).where(t.c.id.in_(ids)).values(sealed=None))
 
 
 def unopened_before(tx: Transaction, instant: datetime) -> Sequence[str]:
