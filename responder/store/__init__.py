@@ -62,8 +62,8 @@ class Store:
                 url,
                 connect_args={"timeout": _BUSY_SECONDS},
                 hide_parameters=True,
-                pool_size=16,
-                max_overflow=32,
+                pool_size=8,  # what a crowd opened besides is closed after it, and its caches with it
+                max_overflow=40,
                 pool_timeout=_POOL_SECONDS,
                 pool_use_lifo=True,
             )
