@@ -4,12 +4,13 @@ The last thing that happens to a line, traceback included, is that whatever look
 like a secret, or is one we were configured with, is taken out of it.
 """
 
+import json
 import logging
 import re
 import sys
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from typing import TextIO
+from typing import Any, TextIO
 
 import structlog
 
@@ -49,19 +50,41 @@ class _Redacting(structlog.stdlib.ProcessorFormatter):
 
 
 class _Own:
-    """Our lines, as they leave structlog; past the standard library, which takes longer than all the rest of one."""
+    """Our lines, as they leave structlog; past the standard library, which takes longer than all the rest of one.
 
-    def __init__(self, stream: TextIO, name: str) -> None:
+    They share its handler's lock and stream: a line of one thread stays in one piece, whoever else writes.
+    """
+
+    def __init__(self, handler: logging.StreamHandler[TextIO], name: str) -> None:
         self.name = name
-        self._stream = stream
+        self._handler = handler
 
     def msg(self, line: str) -> None:
         """Write one; that it cannot be written is nobody's fault who logs."""
-        with suppress(OSError, ValueError):
-            self._stream.write(line + "\n")
-            self._stream.flush()
+        handler = self._handler
+        handler.acquire()
+        try:
+            with suppress(Exception):
+                handler.stream.write(line + "\n")
+                handler.stream.flush()
+        finally:
+            handler.release()
 
     debug = info = warning = error = critical = msg
+
+
+def _finish(known: Sequence[str]) -> structlog.typing.Processor:
+    """Make a line of an event; of one that none can be made of, only where it came from."""
+
+    def finish(logger: _Own, method: str, event: Any) -> str:  # noqa: ANN401 -- structlog's own
+        try:
+            for step in _RENDER:
+                event = step(logger, method, event)
+            return redact(event, known)
+        except Exception:  # noqa: BLE001 -- whoever logs has work to do that must go on
+            return json.dumps({"event": "line_not_rendered", "level": method, "logger": logger.name})
+
+    return finish
 
 
 def configure(known: Iterable[str] = (), level: int = logging.INFO) -> None:
@@ -69,7 +92,7 @@ def configure(known: Iterable[str] = (), level: int = logging.INFO) -> None:
 
     Args:
         known: secrets to take out by exact value.
-        level: of our own loggers; foreign ones stay at warnings or above, whatever this is.
+        level: from which on there is a line; of the chattiest libraries from warnings on, whatever this is.
     """
     stamps: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -78,10 +101,11 @@ def configure(known: Iterable[str] = (), level: int = logging.INFO) -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     known = tuple(known)
+    handler: logging.StreamHandler[TextIO] = logging.StreamHandler(sys.stderr)
     structlog.configure(
-        processors=[*stamps, *_RENDER, lambda _logger, _method, line: redact(str(line), known)],
+        processors=[*stamps, _finish(known)],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=lambda name="responder": _Own(sys.stderr, name),
+        logger_factory=lambda name="responder": _Own(handler, name),
         cache_logger_on_first_use=False,
     )
     formatter = _Redacting(
@@ -89,7 +113,6 @@ def configure(known: Iterable[str] = (), level: int = logging.INFO) -> None:
         processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *_RENDER],
     )
     formatter.known = known
-    handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(formatter)
     for name in (None, "dbos"):  # the engine would add a handler of its own to a logger without one
         logger = logging.getLogger(name)

@@ -2,7 +2,11 @@
 
 import json
 import logging
+import os
 import random
+import subprocess
+import sys
+import time
 import warnings
 from collections.abc import Callable, Iterator
 from itertools import pairwise
@@ -16,6 +20,7 @@ from hypothesis import strategies as st
 from responder import log
 from responder.simulator import growth
 from tests.canary import Canary
+from tests.running import ROOT
 
 chance = random.Random(41)
 TOKENS = [growth.grow(family, chance) for family in growth.SHAPES for _ in range(2)]
@@ -183,6 +188,52 @@ def test_a_line_that_cannot_be_written_shows_nothing(lines: Lines) -> None:
     logging.getLogger("foreign").error("%d of %d", TOKEN, TOKEN)
     logging.getLogger("foreign").error("%d", TOKEN)
     lines.take()
+
+
+class _Unspeakable:
+    def __repr__(self) -> str:
+        raise RuntimeError(TOKEN)
+
+
+@pytest.mark.parametrize("what", [_Unspeakable(), {1: TOKEN, "a": TOKEN}], ids=["no repr", "mixed keys"])
+def test_a_line_of_ours_that_cannot_be_made_shows_nothing_either(lines: Lines, what: object) -> None:
+    """And whoever logs has work to do, which goes on."""
+    lines.start()
+    structlog.get_logger("responder.x").error("something_happened", what=what)
+    (line,) = lines.take()
+    assert line == {"event": "line_not_rendered", "level": "error", "logger": "responder.x"}
+
+
+def test_work_goes_on_where_there_is_nowhere_to_write(lines: Lines, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process may be started without standard error, or lose it."""
+    monkeypatch.setattr("sys.stderr", None)
+    lines.start()
+    structlog.get_logger("responder.x").error("something_happened")
+
+
+def test_lines_of_several_threads_stay_whole() -> None:
+    """Ours and everybody else's, though longer than a pipe takes at once, and read slowly."""
+    code = (
+        "import logging, threading, structlog\n"
+        "from responder import log\n"
+        "log.configure()\n"
+        "def write():\n"
+        "    for _ in range(50):\n"
+        "        structlog.get_logger('responder.x').error('ours', more='a' * 9000)\n"
+        "        logging.getLogger('foreign').error('b' * 9000)\n"
+        "for thread in [threading.Thread(target=write) for _ in range(8)]:\n"
+        "    thread.start()\n"
+    )
+    written = []
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    with subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE, env=environment, cwd=ROOT) as process:
+        assert process.stderr is not None
+        while piece := os.read(process.stderr.fileno(), 3000):
+            written.append(piece)
+            time.sleep(0.0005)
+    events = [json.loads(line)["event"] for line in b"".join(written).splitlines()]
+    assert len(events) == 800
+    assert events.count("ours") == 400
 
 
 def test_ordinary_words_stay(lines: Lines) -> None:
