@@ -82,8 +82,11 @@ class Inbox:
             with self._store.begin("accept") as tx:
                 together = take()
                 new, noted = self._put(tx, together, quotas)
-        except (StoreUnavailable, Crowded) as error:
+                self._check_disk()  # who came along has waited for us, and so has whoever takes files away
+        except BaseException as error:
             together = [*together, *take()]  # who came meanwhile would wait as long again, and has ten seconds
+            if not isinstance(error, (StoreUnavailable, Crowded)):
+                raise
             for one in together:
                 one.error = error
         else:

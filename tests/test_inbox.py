@@ -1,9 +1,11 @@
 """What arrives together goes to disk together, and nobody is told that theirs is there before it is."""
 
+import sqlite3
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -80,3 +82,37 @@ def test_those_that_came_meanwhile_share_one_commit_or_one_refusal(store: Slow, 
         assert said.count(False) == 4
         assert _stored(store) == {f"gh_{number}" for number in range(20)}
     assert store.commits <= 4, "not one for each"
+
+
+def test_a_database_that_is_taken_away_while_it_is_waited_for_acknowledges_nothing(
+    store: Slow, tmp_path: Path
+) -> None:
+    """The open connection would go on writing, to a file that nobody will read again."""
+    inbox, path = Inbox(store, tmp_path), tmp_path / "responder.sqlite"
+    store.go.set()
+    assert _accept(inbox, 1)
+    with ThreadPoolExecutor(1) as pool, closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        waiting = pool.submit(_accept, inbox, 2)
+        time.sleep(0.2)
+        assert not waiting.done()
+        path.rename(tmp_path / "elsewhere")
+        other.execute("ROLLBACK")
+        assert waiting.result() is None
+    (tmp_path / "elsewhere").rename(path)
+    assert _accept(inbox, 2)
+    assert _stored(store) == {"gh_1", "gh_2"}
+
+
+def test_an_error_that_nobody_foresaw_keeps_nothing_for_later(
+    store: Slow, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever was answered with an error sends again: it may not be written beside that."""
+    inbox = Inbox(store, tmp_path)
+    store.go.set()
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "has_room", lambda: 1 // 0)
+        with pytest.raises(ZeroDivisionError):
+            _accept(inbox, 1)
+    assert _accept(inbox, 2)
+    assert _stored(store) == {"gh_2"}

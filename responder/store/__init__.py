@@ -212,7 +212,10 @@ class Store:
 
     def is_there(self) -> bool:
         """Whether the file of SQLite is: open connections go on writing to one that was taken away, and to nobody."""
-        return not self.is_sqlite or self._file.exists()
+        try:
+            return not self.is_sqlite or self._file.exists()
+        except OSError:  # it may be, and nobody can tell
+            return False
 
     def close(self) -> None:
         """Close all connections."""
