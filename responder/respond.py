@@ -2,7 +2,7 @@
 
 `contain` takes a delivery: fetch, scan, join the incident, identify, decide,
 write the intent down, revoke. It is one durable step, so that no token ever
-crosses from one step to another; `followup` holds what comes after.
+crosses from one step to another; `followup` names what comes after.
 
 Every task may run twice. A key is touched only after the intent to do so is on
 disk, and a request whose outcome is unknown is never repeated before the

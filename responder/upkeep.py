@@ -76,7 +76,8 @@ def sweep(house: House) -> Sequence[Task]:
 def take_up(house: House) -> Sequence[Task]:
     """What incidents that are not over still need: a process may have died before it handed that on.
 
-    Named after the day: what is under way and takes long is not begun beside itself every hour.
+    Named after the day: what is under way and takes long is not begun beside itself every hour. What was
+    written on within the hour is going on, or waits as long as it was asked to.
     """
     now = house.clock()
     with house.store.read() as tx:
@@ -135,3 +136,5 @@ def attest(house: House) -> Sequence[Task]:
 
 
 TASKS = (sync, sweep, take_up, tidy, attest)
+SCHEDULE = {"sweep": 60, "take_up": 3600, "tidy": 600, "attest": 86_400}
+"""Every how many seconds there is a slot for each; `sync` has that of its settings."""

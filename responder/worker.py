@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import structlog
 
-from responder import followup, log, metrics, respond, settings, trace, trouble
+from responder import followup, log, metrics, respond, settings, trace, trouble, upkeep
 from responder.assembly import check_worker, engine_url, house, now
 from responder.core.token import mark
 from responder.engine import Engine, Task
@@ -138,18 +138,14 @@ class Worker:
         if every and self.house.reach.github is not None:
             slot = seconds // every  # whoever has just started does not wait for the next one: it may have been away
             self._once(Task("catch_up", f"catch_up:{slot if slot > self._began // every else self.engine.holder}"))
-        self._once(Task("sweep", f"sweep:{seconds // 60}"))
-        self._once(Task("take_up", f"take_up:{seconds // 3600}"))
-        self._once(Task("attest", f"attest:{seconds // 86400}"))
-        self._once(
-            Task("tidy", f"tidy:{seconds // 600}"),
-            lambda: self.engine.purge(timedelta(days=self._config.retention.days)),
-        )
+        for name, period in upkeep.SCHEDULE.items():
+            self._once(Task(name, f"{name}:{seconds // period}"))
 
-    def _once(self, task: Task, before: Callable[[], object] = lambda: None) -> None:
-        """Enqueue a scheduled task, unless this process has done so for this slot; *before* that something else."""
+    def _once(self, task: Task) -> None:
+        """Enqueue a scheduled task, unless this process has done so for this slot."""
         name = task.key.rpartition(":")[0]
         if self._slots.get(name) != task.key:
-            before()
+            if name == "tidy":  # which forgets deliveries: their tasks go before them
+                self.engine.purge(timedelta(days=self._config.retention.days))
             self.engine.enqueue(task)
             self._slots[name] = task.key

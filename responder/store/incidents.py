@@ -268,9 +268,13 @@ def recent(tx: Transaction, limit: int, state: str | None = None) -> Sequence[st
 
 
 def under_way(tx: Transaction, before: datetime, limit: int) -> Sequence[str]:
-    """Ids of some that are open or contained since before *before*: any, so that each has its turn some time."""
+    """Ids of some that are open or contained, with nothing on their timeline since *before*.
+
+    Any of them, so that each has its turn some time.
+    """
     states = (State.OPEN.value, State.CONTAINED.value)
-    mine = sa.select(incidents.c.id).where(incidents.c.state.in_(states), incidents.c.opened_at < before)
+    last = sa.select(sa.func.max(events.c.at)).where(events.c.incident_id == incidents.c.id).scalar_subquery()
+    mine = sa.select(incidents.c.id).where(incidents.c.state.in_(states), last < before)
     return tx.execute(mine.order_by(sa.func.random()).limit(limit)).scalars().all()
 
 

@@ -43,6 +43,7 @@ from responder.store import Store, Transaction, deliveries, incidents
 from responder.store.deliveries import Delivery as Told
 from responder.store.incidents import Record
 from responder.store.tables import deliveries as rows
+from responder.upkeep import SCHEDULE
 from tests.faults.virtual import Clock, Runner, Wire
 
 HOUR, DAY = 3600.0, 86_400.0
@@ -251,12 +252,10 @@ class Cell:
         with structlog.testing.capture_logs() as lines:
             try:
                 while self.clock.monotonic < end and not until():
-                    number = next(self._slots)
-                    self.runner.add(Task("sweep", f"sweep:{number}"))
+                    number, now = next(self._slots), int(self.clock().timestamp())
+                    self.runner.add(*(Task(one, f"{one}:{now // every}") for one, every in SCHEDULE.items()))
                     gone = self.clock.monotonic - began
                     step = 60.0 if gone < 240.0 else 600.0 if gone < 2 * HOUR else 6 * HOUR
-                    if gone >= HOUR:
-                        self.runner.add(Task("take_up", f"take_up:{number}"))
                     if number % 5 == 0 or step > 60.0:
                         self.runner.add(Task("sync", f"sync:{number}", ("openai", "default")))
                     self.runner.run(min(step, end - self.clock.monotonic), self.check)
