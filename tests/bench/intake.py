@@ -1,7 +1,8 @@
 """How many deliveries a second the receiver puts on disk, beside a view that only checks the signature.
 
-Run it with ``.venv/bin/python -m tests.bench.intake``. Both are Flask under the same gunicorn; a closed loop of
-eight connections posts signed bodies of 4 KB to each in turns, while a worker handles what ours accepted.
+Run it with ``.venv/bin/python -m tests.bench.intake``. Another view also keeps the delivery's id in SQLite, with
+nothing between: what durability costs by itself. All are Flask under the same gunicorn; a closed loop of eight
+connections posts signed bodies of 4 KB to each in turns, while a worker handles what ours accepted.
 """
 
 import argparse
@@ -35,17 +36,23 @@ def main() -> None:
         settings["RESPONDER_DATABASE_URL"] = wanted.postgres
     ours: list[Load] = []
     floor: list[Load] = []
-    with tempfile.TemporaryDirectory() as folder, World() as world, _floor() as bare:
-        group = Group(Path(folder), world.environment() | settings)
+    durable: list[Load] = []
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        World() as world,
+        _floor() as bare,
+        _floor(str(Path(folder) / "kept.sqlite")) as kept,
+    ):
+        group = Group(Path(folder) / "group", world.environment() | settings)
         with group.prepare():
             group.start("serve").wait_until_ready()
             for _ in range(wanted.rounds):
-                for origin, row in ((bare, floor), (group.origin, ours)):
+                for origin, row in ((bare, floor), (kept, durable), (group.origin, ours)):
                     row.append(generate(origin, "/hooks/github", wanted.count, wanted.connections, lanes=50))
                 group.wait_until_idle(600)
     print(f"{wanted.rounds} rounds of {wanted.count} deliveries of 4 KB, {wanted.connections} connections, in turns")
     print(f"{'':22}{'a second':>10}{'p50 ms':>10}{'p99 ms':>10}{'slowest':>10}{'not 2xx':>10}")
-    for name, row in (("signature only", floor), ("responder", ours)):
+    for name, row in (("signature only", floor), ("and its id on disk", durable), ("responder", ours)):
         figures = (
             statistics.median(one.rate for one in row),
             statistics.median(one.at(0.5) for one in row),
@@ -54,15 +61,16 @@ def main() -> None:
             sum(one.bad for one in row),
         )
         print(f"{name:22}" + "".join(f"{value:10.0f}" for value in figures))
-    ratio = statistics.median(a.rate / b.rate for a, b in zip(ours, floor, strict=True))
-    print(f"{'responder / floor':22}{ratio:10.2f}")
+    for name, row in (("signature only", floor), ("id on disk", durable)):
+        ratio = statistics.median(a.rate / b.rate for a, b in zip(ours, row, strict=True))
+        print(f"{f'of {name}':22}{ratio:10.2f}")
 
 
 @contextlib.contextmanager
-def _floor() -> Iterator[str]:
+def _floor(*file: str) -> Iterator[str]:
     bind = f"127.0.0.1:{free_port()}"
     process = subprocess.Popen(
-        [sys.executable, "-m", "tests.bench.floor", bind],
+        [sys.executable, "-m", "tests.bench.floor", bind, *file],
         cwd=ROOT,
         env=dict(os.environ),
         stderr=subprocess.DEVNULL,
