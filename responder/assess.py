@@ -12,12 +12,12 @@ from typing import TypeVar
 
 import structlog
 
+from responder import gather
 from responder.core.damage import Damage, Window, exposure, unread, week_before
 from responder.core.errors import Refused, Unavailable
 from responder.core.key import KnownKey
 from responder.engine import Task
 from responder.house import House
-from responder.proof import Account
 from responder.providers import Ledger
 from responder.store import damages, incidents
 from responder.store.incidents import Record
@@ -49,7 +49,7 @@ def assess(house: House, id_: str, number: int, attempt: int) -> Sequence[Task]:
         number: the round, from 0.
         attempt: how often this round found the provider away.
     """
-    record, key, account = _of(house, id_)
+    record, key, account = gather.key_of(house, id_)
     if key is None or account is None or account.ledger is None:
         return []
     with house.locks.alone_or_not(f"assess {record.provider} {record.account}") as alone:
@@ -143,13 +143,3 @@ def _next_seconds(number: int) -> float | None:
 
 def _task(id_: str, number: int, attempt: int = 0, wait: float = 0.0) -> Task:
     return Task("assess", f"assess:{id_}:{number}:{attempt}", (id_, number, attempt), wait)
-
-
-def _of(house: House, id_: str) -> tuple[Record, KnownKey | None, Account | None]:
-    """An incident, the key it was proved to be, and the account of that key."""
-    with house.store.read() as tx:
-        record = incidents.get(tx, id_)
-    for account in house.accounts.get(record.provider, ()):
-        if account.provider.account == record.account and record.key_id is not None:
-            return record, account.inventory.key(record.key_id), account
-    return record, None, None
