@@ -116,7 +116,7 @@ def accept_all(tx: Transaction, some: Sequence[Delivery]) -> Collection[str]:
 
 @functools.lru_cache(64)
 def _insertion(paramstyle: str, rows: int) -> str:
-    """The INSERT of so many *rows*, as the driver takes it: in SQLAlchemy's way it takes twice as long."""
+    """The INSERT of so many *rows*, as the driver takes it: in SQLAlchemy's way a commit takes half as long again."""
     marks = ", ".join(["?" if paramstyle == "qmark" else "%s"] * len(_COLUMNS))
     values = ", ".join([f"({marks})"] * rows)
     into = f"deliveries ({', '.join(_COLUMNS)})"
